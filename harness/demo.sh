@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: sh harness/demo.sh
+#
+# Installs what is missing, builds, and replays the recordings of real kernels in traces/oracle/
+# through the model. Leaves in results/conformance/:
+#   report.txt    the comparison, observation by observation
+#   report.json   the same for programs
+#   manifest.txt  what it was made with
+# Exits 0 also when the model differs from a kernel (the report says where), 2 when something is
+# missing, 1 when the build or the comparison itself failed; results are replaced only on 0.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. harness/setup.sh
+
+sim=build/release/s2sim
+results=results/conformance
+
+say()
+{
+	printf '\n== %s\n' "$*"
+}
+
+# quietly LOG COMMAND...: the output only if it fails.
+quietly()
+{
+	log=$1
+	shift
+	"$@" >"$log" 2>&1 && return
+	cat "$log" >&2
+	echo "demo: '$*' failed" >&2
+	exit 1
+}
+
+# replay OUT OPTION...: the comparison of all recordings, to a temporary name. 1 is a finding.
+replay()
+{
+	out=$1
+	shift
+	"$sim" conform "$@" traces/oracle/*.txt traces/oracle/random/*.txt >"$out.new"
+	status=$?
+	[ "$status" -le 1 ] && return
+	rm -f "$results"/*.new
+	echo "demo: '$sim conform' exits with $status, nothing in $results/ was changed" >&2
+	exit 1
+}
+
+# The bases that the recordings stand for, from their names: random/x86-6.12.txt -> x86-6.12.
+manifest()
+{
+	echo "commit:   $(s2_commit)"
+	echo "compiler: $(gcc --version | head -n 1)"
+	echo "build:    release"
+	echo "command:  s2sim conform traces/oracle/*.txt traces/oracle/random/*.txt"
+	echo "policies:"
+	for log in traces/oracle/*.txt traces/oracle/random/*.txt; do
+		printf '  %-36s %s\n' "$log" "$(basename "$log" .txt)"
+	done
+}
+
+# total NAME: the last number of that name in the JSON document is that of all recordings.
+total()
+{
+	grep -o "\"$1\" *: *[0-9]*" "$results/report.json" | tail -n 1 | sed 's/.*: *//'
+}
+
+say "Packages"
+s2_setup build demo
+echo "all there"
+
+say "Build"
+mkdir -p build
+quietly build/demo-configure.log cmake --preset release
+quietly build/demo-build.log cmake --build --preset release --target s2sim
+[ -x "$sim" ] || { echo "demo: the build left no $sim" >&2; exit 1; }
+echo "$sim"
+
+say "Replay of the recordings of real kernels"
+mkdir -p "$results"
+replay "$results/report.txt"
+replay "$results/report.json" --json
+manifest >"$results/manifest.txt.new"
+for file in report.txt report.json manifest.txt; do
+	mv "$results/$file.new" "$results/$file" || exit 1
+done
+cat "$results/report.txt"
+
+say "Result"
+echo "$(total agree) of $(total of) observations agree."
+if [ "$status" -eq 1 ]; then
+	echo "The model differs from a kernel in the rest. That is a finding, not a failure."
+fi
+
+say "What to look at"
+echo "$results/report.txt    per recording and scenario: how many observations agree, the first difference"
+echo "$results/report.json   the same, for programs"
+echo "$results/manifest.txt  commit, compiler, policies"
+echo "$sim conform traces/oracle/x86-6.12.txt    one recording alone"

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mmu/pt.h"
+
+#include <string.h>
+
+void pt_init(struct pt *pt)
+{
+	pt->head->nr_live = 0;
+	pt->head->nr_unlinked = 0;
+	pt->head->free_hint = 1;
+	pt->head->high_water = 1;
+}
+
+static bool is_free_run(const struct pt *pt, uint32_t first, uint32_t n)
+{
+	for (uint32_t i = first; i < first + n; i++)
+		if (i < pt->head->high_water && pt->meta[i].state != PT_FREE)
+			return false;
+	return true;
+}
+
+static uint32_t alloc_run(struct pt *pt, uint32_t n, unsigned int height, gfn_t base,
+			  struct work *wk)
+{
+	uint32_t entries = geom_entries(&pt->geom);
+	uint32_t t = pt->head->free_hint;
+
+	while ((uint64_t)t + n <= pt->capacity && !is_free_run(pt, t, n))
+		t++;
+	if ((uint64_t)t + n > pt->capacity)
+		return 0;
+	if (n == 1 || t == pt->head->free_hint)
+		pt->head->free_hint = t + n;
+	if (t + n > pt->head->high_water)
+		pt->head->high_water = t + n;
+	for (uint32_t i = t; i < t + n; i++) {
+		pt->meta[i] = (struct pt_meta){
+			.height = (uint8_t)height,
+			.state = PT_LIVE,
+			.base = base + (uint64_t)(i - t) * geom_pages(&pt->geom, height + 1),
+		};
+		if (pt->fmt->empty)
+			for (uint32_t j = 0; j < entries; j++)
+				pt_entry(pt, i, j)->v = pt->fmt->empty;
+	}
+	pt->head->nr_live += n;
+	wk->table_alloc += n;
+	return t;
+}
+
+uint32_t pt_alloc(struct pt *pt, unsigned int height, gfn_t base, struct work *wk)
+{
+	return alloc_run(pt, 1, height, base, wk);
+}
+
+uint32_t pt_alloc_root(struct pt *pt, struct work *wk)
+{
+	uint32_t n = geom_root_tables(&pt->geom);
+	uint32_t t = alloc_run(pt, n, geom_root_height(&pt->geom), 0, wk);
+
+	for (uint32_t i = t; t != 0 && i < t + n; i++)
+		pt->meta[i].flags = PT_F_ROOT;
+	return t;
+}
+
+void pt_free(struct pt *pt, uint32_t table, struct work *wk)
+{
+	uint32_t n = (pt->meta[table].flags & PT_F_ROOT) ? geom_root_tables(&pt->geom) : 1;
+
+	for (uint32_t i = table; i < table + n; i++) {
+		if (pt->meta[i].state == PT_UNLINKED)
+			pt->head->nr_unlinked--;
+		else
+			pt->head->nr_live--;
+		memset(pt_entry(pt, i, 0), 0, sizeof(pte_t) * geom_entries(&pt->geom));
+		memset(&pt->meta[i], 0, sizeof(pt->meta[i]));
+	}
+	if (table < pt->head->free_hint)
+		pt->head->free_hint = table;
+	wk->table_free += n;
+}
+
+void pt_free_list(struct pt *pt, uint32_t *list, struct work *wk)
+{
+	while (*list) {
+		uint32_t t = *list;
+
+		*list = pt->meta[t].link;
+		pt_free(pt, t, wk);
+	}
+}
+
+void pt_unlink(struct pt *pt, uint32_t table)
+{
+	uint32_t n = (pt->meta[table].flags & PT_F_ROOT) ? geom_root_tables(&pt->geom) : 1;
+
+	for (uint32_t i = table; i < table + n; i++)
+		pt->meta[i].state = PT_UNLINKED;
+	pt->head->nr_live -= n;
+	pt->head->nr_unlinked += n;
+}
+
+/* A concatenated root is indexed across its pages; the metadata belongs to the page hit. */
+static struct pt_meta *meta_of(const struct pt *pt, uint32_t table, uint32_t index)
+{
+	return &pt->meta[table + (index >> pt->geom.index_bits)];
+}
+
+void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t value, struct work *wk)
+{
+	pte_t *e = pt_entry(pt, table, index);
+	struct pt_meta *m = meta_of(pt, table, index);
+	pte_t old = *e;
+
+	m->nr_used = (uint16_t)(m->nr_used - (old.v != pt->fmt->empty) + (value.v != pt->fmt->empty));
+	*e = value;
+	wk->pte_write++;
+	if (pte_is_table(pt->fmt, value, m->height)) {
+		struct pt_meta *child = &pt->meta[pt_table_of(pt, value)];
+
+		child->parent = table;
+	}
+	if (pt->obs && pt->obs->changed)
+		pt->obs->changed(pt->obs_arg, pt_entry_gfn(pt, table, index), m->height, old, value);
+}
+
+struct pt_pos pt_lookup(const struct pt *pt, uint32_t root, gfn_t gfn)
+{
+	struct pt_pos p = { .table = root, .height = (uint8_t)geom_root_height(&pt->geom) };
+
+	for (;;) {
+		p.index = pt_index(pt, gfn, p.height);
+		p.value = *pt_entry(pt, p.table, p.index);
+		if (!pte_is_table(pt->fmt, p.value, p.height))
+			return p;
+		p.table = pt_table_of(pt, p.value);
+		p.height--;
+	}
+}
+
+gfn_t pt_entry_gfn(const struct pt *pt, uint32_t table, uint32_t index)
+{
+	const struct pt_meta *m = &pt->meta[table];
+
+	return m->base + ((gfn_t)index << geom_shift(&pt->geom, m->height));
+}
+
+static bool check_table(const struct pt *pt, uint32_t t, const char **why)
+{
+	const struct pt_meta *m = &pt->meta[t];
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, t, i);
+		const struct pt_meta *child;
+
+		used += e.v != pt->fmt->empty;
+		if (m->state != PT_LIVE || !pte_is_table(pt->fmt, e, m->height))
+			continue;
+		if (pte_pfn(pt->fmt, e) < pt->pfn0 || pt_table_of(pt, e) >= pt->head->high_water) {
+			*why = "table entry that points outside the pool";
+			return false;
+		}
+		child = &pt->meta[pt_table_of(pt, e)];
+		if (child->state != PT_LIVE || child->height + 1 != m->height ||
+		    child->base != pt_entry_gfn(pt, t, i)) {
+			*why = "table entry that points to the wrong page";
+			return false;
+		}
+	}
+	if (used != m->nr_used) {
+		*why = "nr_used differs from the number of entries in use";
+		return false;
+	}
+	return true;
+}
+
+bool pt_check(const struct pt *pt, const char **why)
+{
+	uint32_t live = 0;
+
+	*why = NULL;
+	for (uint32_t t = 1; t < pt->head->high_water; t++) {
+		const struct pt_meta *m = &pt->meta[t];
+
+		if (m->state == PT_FREE) {
+			for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
+				if (pt_entry(pt, t, i)->v != 0)
+					*why = "free page that is not zero";
+			continue;
+		}
+		live += m->state == PT_LIVE;
+		if (!check_table(pt, t, why))
+			return false;
+	}
+	if (live != pt->head->nr_live)
+		*why = "nr_live differs from the number of live pages";
+	return *why == NULL;
+}

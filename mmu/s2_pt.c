@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mmu/s2_pt.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Outcomes of the visitors. */
+enum {
+	V_TLBI = WALK_STOP,
+	V_STEP,
+	V_AGAIN,
+	V_NO_TABLE,
+};
+
+/* Phases of a change that has a break. */
+enum {
+	PH_IDLE,
+	PH_LEAF,  /* entry broken, leaf to be made */
+	PH_TABLE, /* entry broken, table to be linked */
+	PH_CLEAN, /* unmap: leaf removed, cache to be cleaned */
+	PH_FREE,  /* unmap: empty table removed, page to be freed */
+	PH_SPLIT, /* block broken, tree to be linked */
+	PH_RANGE, /* unmap: deferred range TLBI issued */
+};
+
+struct visit_arg {
+	const struct s2_cfg *cfg;
+	struct s2_op *op;
+};
+
+struct s2_op s2_op_init(const struct pt *pt, enum s2_op_kind kind, uint32_t root,
+			struct gfn_range r)
+{
+	static const uint8_t flags[] = {
+		[S2_OP_MAP] = WALK_PRE | WALK_LEAF | WALK_HOLES,
+		[S2_OP_UNMAP] = WALK_LEAF | WALK_POST,
+		[S2_OP_WRPROT] = WALK_LEAF,
+		[S2_OP_RELAX] = WALK_LEAF | WALK_HOLES,
+		[S2_OP_MKYOUNG] = WALK_LEAF,
+		[S2_OP_AGE] = WALK_LEAF,
+		[S2_OP_TEST_AGE] = WALK_LEAF,
+		[S2_OP_SPLIT] = WALK_LEAF,
+	};
+
+	return (struct s2_op){
+		.walk = walk_init(pt, root, r, flags[kind], 0),
+		.start = r.start,
+		.kind = (uint8_t)kind,
+	};
+}
+
+bool s2_leaf_allowed(const struct pt *pt, const struct s2_op *op, gfn_t gfn, unsigned int height)
+{
+	uint64_t pages = geom_pages(&pt->geom, height);
+	kvm_pfn_t pfn = op->pfn + (gfn - op->start);
+
+	if (height == 0)
+		return true;
+	return !op->force_pte && height <= pt->geom.max_leaf_height &&
+	       pages <= op->walk.end - gfn && ((gfn | pfn) & (pages - 1)) == 0;
+}
+
+static void invalidate_icache(const struct pt *pt, const struct s2_cfg *cfg, unsigned int height,
+			      struct work *wk)
+{
+	if (!cfg->dic)
+		wk->icache_lines +=
+			(geom_pages(&pt->geom, height) << pt->geom.page_shift) / cfg->cache_line;
+}
+
+static void clean_leaf(const struct pt *pt, const struct s2_cfg *cfg, unsigned int height,
+		       struct work *wk)
+{
+	wk->cmo_lines +=
+		(geom_pages(&pt->geom, height) << pt->geom.page_shift) / cfg->cache_line;
+}
+
+/* What the removed value asks for before a new one may be stored. */
+static void tlbi_for(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
+{
+	struct s2_tlbi *t = &a->op->tlbi;
+
+	*t = (struct s2_tlbi){ .gfn = v->gfn, .pages = 1, .level = S2_LEVEL_NONE };
+	if (pte_is_table(pt->fmt, v->old, v->height)) {
+		t->kind = a->cfg->range_ops ? S2_TLBI_RANGE : S2_TLBI_VMID;
+		t->gfn = v->base;
+		t->pages = geom_pages(&pt->geom, v->height);
+	} else if (pte_is_leaf(pt->fmt, v->old, v->height)) {
+		t->kind = S2_TLBI_IPA;
+		t->level = (int8_t)geom_arm_level(v->height);
+	}
+}
+
+static void unlink_subtree(struct pt *pt, struct s2_op *op, uint32_t table)
+{
+	unsigned int h = pt->meta[table].height;
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, table, i);
+
+		if (pte_is_table(pt->fmt, e, h))
+			unlink_subtree(pt, op, pt_table_of(pt, e));
+	}
+	pt_unlink(pt, table);
+	pt->meta[table].link = op->deferred;
+	op->deferred = table;
+}
+
+/* Break: LOCKED (or 0 before 6.2) goes in, the old value's TLBI is prepared. */
+static int map_break(struct pt *pt, const struct visit_arg *a, const struct visit *v, int phase,
+		     struct work *wk)
+{
+	struct s2_op *op = a->op;
+
+	if (s2_is_locked(v->old))
+		return V_AGAIN;
+	tlbi_for(pt, a, v);
+	wk->pte_cmpxchg += a->cfg->locked_marker;
+	if (pte_is_table(pt->fmt, v->old, v->height)) {
+		op->held = pt_table_of(pt, v->old);
+		wk->table_merged++;
+	}
+	wk->leaf_removed += pte_is_leaf(pt->fmt, v->old, v->height);
+	pt_set(pt, v->table, v->index, (pte_t){ a->cfg->locked_marker ? S2_LOCKED : 0 }, wk);
+	op->phase = (uint8_t)phase;
+	return op->tlbi.kind == S2_TLBI_NONE ? V_STEP : V_TLBI;
+}
+
+/* Make: the new leaf, after cache maintenance; a detached subtree is handed to the grace period. */
+static int map_make_leaf(struct pt *pt, const struct visit_arg *a, const struct visit *v,
+			 struct work *wk)
+{
+	struct s2_op *op = a->op;
+	kvm_pfn_t pfn = op->pfn + (v->base - op->start);
+	pte_t e = s2_make_leaf(pt->fmt, v->height, pfn, op->access, (enum s2_memtype)op->memtype,
+			       a->cfg->fwb);
+
+	if (!a->cfg->fwb && op->memtype == S2_NORMAL)
+		clean_leaf(pt, a->cfg, v->height, wk);
+	if (op->access & ACC_X)
+		invalidate_icache(pt, a->cfg, v->height, wk);
+	pt_set(pt, v->table, v->index, e, wk);
+	wk->leaf_installed++;
+	op->phase = PH_IDLE;
+	op->hit = true;
+	if (op->held) {
+		unlink_subtree(pt, op, op->held);
+		op->held = 0;
+	}
+	return VISIT_SKIP;
+}
+
+static int map_make_table(struct pt *pt, const struct visit_arg *a, const struct visit *v,
+			  struct work *wk)
+{
+	uint32_t child = pt_alloc(pt, v->height - 1U, v->base, wk);
+
+	if (child == 0)
+		return V_NO_TABLE;
+	pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, child)), wk);
+	a->op->phase = PH_IDLE;
+	return VISIT_NEXT;
+}
+
+static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
+{
+	struct visit_arg *a = arg;
+	struct s2_op *op = a->op;
+	bool table = pte_is_table(pt->fmt, v->old, v->height);
+	pte_t e;
+
+	if (op->phase == PH_LEAF)
+		return map_make_leaf(pt, a, v, wk);
+	if (op->phase == PH_TABLE)
+		return map_make_table(pt, a, v, wk);
+	if (!s2_leaf_allowed(pt, op, v->gfn, v->height))
+		return table ? VISIT_NEXT : map_break(pt, a, v, PH_TABLE, wk);
+	e = s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
+			 (enum s2_memtype)op->memtype, a->cfg->fwb);
+	/* somebody installed it already: a permission fault will settle the rights */
+	if (pte_is_leaf(pt->fmt, v->old, v->height) && ((e.v ^ v->old.v) & ~S2_PERM_MASK) == 0)
+		return V_AGAIN;
+	return map_break(pt, a, v, PH_LEAF, wk);
+}
+
+static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
+{
+	struct visit_arg *a = arg;
+	struct s2_op *op = a->op;
+
+	if (v->post) {
+		uint32_t child = pt_table_of(pt, v->old);
+
+		if (pt->meta[child].nr_used != 0)
+			return VISIT_NEXT;
+		pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
+		op->held = child;
+		op->phase = PH_FREE;
+		op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA, .gfn = v->base, .pages = 1,
+					     .level = S2_LEVEL_NONE };
+		return V_TLBI;
+	}
+	pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
+	wk->leaf_removed++;
+	op->hit = true;
+	if (!a->cfg->fwb && s2_is_cacheable(v->old, a->cfg->fwb))
+		op->phase = PH_CLEAN;
+	if (op->defer)
+		return VISIT_NEXT;
+	tlbi_for(pt, a, v);
+	op->tlbi.pages = geom_pages(&pt->geom, v->height);
+	return V_TLBI;
+}
+
+/* Sets and clears bits of a leaf in place; no break is needed for these bits. */
+static int attr_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
+{
+	struct visit_arg *a = arg;
+	struct s2_op *op = a->op;
+	pte_t e = v->old;
+
+	switch ((enum s2_op_kind)op->kind) {
+	case S2_OP_WRPROT:
+		e.v &= ~S2_AP_W;
+		break;
+	case S2_OP_RELAX:
+		if (!pte_is_leaf(pt->fmt, e, v->height))
+			return V_AGAIN;
+		e.v |= (op->access & ACC_R) ? S2_AP_R : 0;
+		e.v |= (op->access & ACC_W) ? S2_AP_W : 0;
+		if (op->access & ACC_X) {
+			e.v &= ~S2_XN;
+			invalidate_icache(pt, a->cfg, v->height, wk);
+		}
+		op->tlbi.level = (int8_t)geom_arm_level(v->height);
+		break;
+	case S2_OP_MKYOUNG:
+		e.v |= S2_AF;
+		break;
+	case S2_OP_AGE:
+	case S2_OP_TEST_AGE:
+		op->hit |= (e.v & S2_AF) != 0;
+		if (op->kind == S2_OP_AGE)
+			e.v &= ~S2_AF;
+		break;
+	case S2_OP_MAP:
+	case S2_OP_UNMAP:
+	case S2_OP_SPLIT:
+		break;
+	}
+	if (e.v != v->old.v) {
+		pt_set(pt, v->table, v->index, e, wk);
+		op->hit = op->hit || op->kind != S2_OP_TEST_AGE;
+	}
+	return VISIT_NEXT;
+}
+
+uint64_t s2_split_tables(const struct pt_geom *g, unsigned int height)
+{
+	uint64_t n = 0;
+
+	for (unsigned int h = 1; h <= height; h++)
+		n = n * geom_entries(g) + 1;
+	return n;
+}
+
+/* A table of leaves one height below the block, not linked yet. */
+static uint32_t split_tree(struct pt *pt, pte_t block, unsigned int height, gfn_t base,
+			   struct work *wk)
+{
+	uint32_t t = pt_alloc(pt, height - 1, base, wk);
+	uint64_t span = geom_pages(&pt->geom, height - 1);
+	uint64_t keep = block.v & ~(pt->fmt->addr_mask | pt->fmt->hi_mask);
+
+	for (uint32_t i = 0; t != 0 && i < geom_entries(&pt->geom); i++) {
+		pte_t e = { keep | S2_AF | pte_addr_bits(pt->fmt, pte_pfn(pt->fmt, block) + i * span) };
+
+		if (height == 1)
+			e.v |= S2_TYPE_TABLE;
+		*pt_entry(pt, t, i) = e;
+	}
+	if (t == 0)
+		return 0;
+	pt->meta[t].nr_used = (uint16_t)geom_entries(&pt->geom);
+	wk->pte_write += geom_entries(&pt->geom);
+	wk->leaf_installed += geom_entries(&pt->geom);
+	return t;
+}
+
+static int split_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
+{
+	struct visit_arg *a = arg;
+	struct s2_op *op = a->op;
+
+	if (op->phase == PH_SPLIT) {
+		pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, op->held)),
+		       wk);
+		op->held = 0;
+		op->phase = PH_IDLE;
+		op->walk.flags = WALK_LEAF;
+		return VISIT_NEXT;
+	}
+	if (v->height == 0 || !pte_is_leaf(pt->fmt, v->old, v->height))
+		return VISIT_NEXT;
+	op->held = split_tree(pt, v->old, v->height, v->base, wk);
+	if (op->held == 0)
+		return V_NO_TABLE;
+	tlbi_for(pt, a, v);
+	op->tlbi.gfn = v->gfn;
+	wk->block_split++;
+	wk->leaf_removed++;
+	pt_set(pt, v->table, v->index, (pte_t){ a->cfg->locked_marker ? S2_LOCKED : 0 }, wk);
+	op->phase = PH_SPLIT;
+	op->hit = true;
+	op->walk.flags = WALK_LEAF | WALK_HOLES; /* come back to the broken entry */
+	return V_TLBI;
+}
+
+static enum s2_act unmap_end(struct s2_op *op)
+{
+	if (!op->defer || op->phase == PH_RANGE)
+		return S2_DONE;
+	op->phase = PH_RANGE;
+	op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_RANGE, .gfn = op->start,
+				     .pages = op->walk.end - op->start, .level = S2_LEVEL_NONE };
+	return S2_TLBI;
+}
+
+/* What had to wait for the completed TLBI. */
+static void unmap_resume(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op, struct work *wk)
+{
+	if (op->phase == PH_CLEAN)
+		clean_leaf(pt, cfg, op->walk.height, wk);
+	if (op->phase == PH_FREE)
+		pt_free(pt, op->held, wk);
+	if (op->phase != PH_RANGE) {
+		op->held = 0;
+		op->phase = PH_IDLE;
+	}
+}
+
+static int run_visitor(struct pt *pt, struct visit_arg *a, unsigned int budget, struct work *wk)
+{
+	switch ((enum s2_op_kind)a->op->kind) {
+	case S2_OP_MAP:
+		return walk_run(pt, &a->op->walk, map_visit, a, budget, wk);
+	case S2_OP_UNMAP:
+		return walk_run(pt, &a->op->walk, unmap_visit, a, budget, wk);
+	case S2_OP_SPLIT:
+		return walk_run(pt, &a->op->walk, split_visit, a, budget, wk);
+	case S2_OP_WRPROT:
+	case S2_OP_RELAX:
+	case S2_OP_MKYOUNG:
+	case S2_OP_AGE:
+	case S2_OP_TEST_AGE:
+		return walk_run(pt, &a->op->walk, attr_visit, a, budget, wk);
+	}
+	return WALK_DONE;
+}
+
+enum s2_act s2_op_run(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
+		      unsigned int budget, struct work *wk)
+{
+	struct visit_arg a = { .cfg = cfg, .op = op };
+
+	if (op->kind == S2_OP_UNMAP) {
+		unmap_resume(pt, cfg, op, wk);
+		if (op->phase == PH_RANGE)
+			return S2_DONE;
+	}
+	switch (run_visitor(pt, &a, budget, wk)) {
+	case WALK_DONE:
+		return op->kind == S2_OP_UNMAP ? unmap_end(op) : S2_DONE;
+	case WALK_BUDGET:
+		return S2_BUDGET;
+	case V_TLBI:
+		return S2_TLBI;
+	case V_STEP:
+		return S2_STEP;
+	case V_NO_TABLE:
+		return S2_NEED_TABLE;
+	default:
+		return S2_AGAIN;
+	}
+}
+
+enum s2_act s2_op_sync(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
+		       void (*tlbi)(void *arg, const struct s2_tlbi *t), void *arg, struct work *wk)
+{
+	for (;;) {
+		enum s2_act act = s2_op_run(pt, cfg, op, UINT_MAX, wk);
+
+		if (act == S2_TLBI) {
+			if (tlbi)
+				tlbi(arg, &op->tlbi);
+		} else if (act != S2_STEP && act != S2_BUDGET) {
+			return act;
+		}
+	}
+}
+
+unsigned int s2_range_instructions(const struct pt_geom *g, gfn_t gfn, uint64_t pages,
+				   unsigned int *singles)
+{
+	unsigned int n = 0;
+	int scale = 3;
+
+	*singles = 0;
+	while (g->lpa2 && pages > 0 && (gfn_to_gpa(g, gfn) & 0xffff) != 0) {
+		++*singles;
+		gfn++;
+		pages--;
+	}
+	while (pages > 0) {
+		uint64_t unit = BIT(5 * scale + 1), num;
+
+		if (pages == 1) {
+			++*singles;
+			break;
+		}
+		num = pages / unit;
+		if (num > 0) {
+			num = min_u64(num, 32);
+			pages -= num * unit;
+			n++;
+			if (pages / unit > 0)
+				continue;
+		}
+		scale = scale > 0 ? scale - 1 : 0;
+	}
+	return n;
+}
+
+static void count_table(const struct pt *pt, uint32_t table, struct s2_counts *out)
+{
+	unsigned int h = pt->meta[table].height;
+
+	out->tables[h]++;
+	for (uint32_t i = 0; i < geom_entries(&pt->geom) && pt->meta[table].nr_used; i++) {
+		pte_t e = *pt_entry(pt, table, i);
+
+		if (pte_is_table(pt->fmt, e, h))
+			count_table(pt, pt_table_of(pt, e), out);
+		else if (pte_is_leaf(pt->fmt, e, h))
+			out->leaves[h]++;
+	}
+}
+
+void s2_count(const struct pt *pt, uint32_t root, struct s2_counts *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; root != 0 && i < geom_root_tables(&pt->geom); i++)
+		count_table(pt, root + i, out);
+}

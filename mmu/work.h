@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work counters: what one operation on the tables or the TLBs did.  mmu/ counts, model/ turns
+ * counts into time through a cost profile.  One list generates the struct and the names.
+ */
+#ifndef MMU_WORK_H
+#define MMU_WORK_H
+
+#include <stdint.h>
+
+/* name, unit and sentence */
+#define WORK_LIST(X)                                                                               \
+	X(pte_read, "descriptors read by software")                                                \
+	X(pte_write, "descriptors stored by software")                                             \
+	X(pte_cmpxchg, "descriptors changed by compare-and-exchange")                              \
+	X(pte_cmpxchg_failed, "compare-and-exchanges that lost")                                   \
+	X(table_alloc, "table pages taken from the pool and initialised")                          \
+	X(table_free, "table pages given back")                                                    \
+	X(leaf_installed, "leaves made present")                                                   \
+	X(leaf_removed, "leaves made non-present")                                                 \
+	X(block_split, "blocks replaced by a table")                                               \
+	X(table_merged, "tables replaced by a block")                                              \
+	X(tlbi_ipa, "TLBI by IPA, inner shareable")                                                \
+	X(tlbi_ipa_local, "TLBI by IPA, this PE only")                                             \
+	X(tlbi_range, "TLBI by IPA range")                                                         \
+	X(tlbi_vmid, "TLBI of a whole VMID")                                                       \
+	X(tlbi_stage1, "TLBI of stage-1 and combined entries")                                     \
+	X(dsb, "data synchronisation barriers")                                                    \
+	X(cmo_lines, "cache lines cleaned to the point of coherency")                              \
+	X(icache_lines, "instruction cache lines invalidated")                                     \
+	X(hw_refs, "memory references of hardware walks")                                          \
+	X(hw_ad_update, "accessed or dirty flags set by hardware")                                 \
+	X(tlb_hit, "TLB hits")                                                                     \
+	X(tlb_miss, "TLB misses")                                                                  \
+	X(tlb_fill, "TLB fills")                                                                   \
+	X(tlb_inv, "TLB entries removed by an invalidation")                                       \
+	X(flush_request, "remote TLB flushes requested")                                           \
+	X(ipi, "interprocessor interrupts sent")
+
+struct work {
+#define X(name, text) uint64_t name;
+	WORK_LIST(X)
+#undef X
+};
+
+/* Adds @from to @to. */
+static inline void work_add(struct work *to, const struct work *from)
+{
+#define X(name, text) to->name += from->name;
+	WORK_LIST(X)
+#undef X
+}
+
+#endif

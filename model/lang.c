@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scenario language: the list of all input lines and their keys, and the operations on a parsed
+ * line. Parsing is in lang_parse.c and lang_obs.c, printing in lang_print.c.
+ */
+#include "model/lang.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "model/lang_priv.h"
+
+G_DEFINE_QUARK(s2sim-lang-error, lang_error)
+
+static const struct lang_choice choices_arch[] = {
+	{ "both", LANG_ARCH_BOTH }, { "x86", LANG_ARCH_X86 }, { "arm64", LANG_ARCH_ARM64 }, { NULL, 0 }
+};
+static const struct lang_choice choices_manual[] = { { "0", 0 }, { "1", 1 }, { "3", 3 }, { NULL, 0 } };
+static const struct lang_choice choices_yes_no[] = { { "Y", 1 }, { "N", 0 }, { NULL, 0 } };
+static const struct lang_choice choices_bit[] = { { "0", 0 }, { "1", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_nx[] = {
+	{ "off", LANG_NX_OFF }, { "force", LANG_NX_FORCE }, { NULL, 0 }
+};
+static const struct lang_choice choices_timing[] = { { "racy", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_backing[] = {
+	{ "anon", LANG_BACKING_ANON },     { "thp", LANG_BACKING_THP },
+	{ "huge2m", LANG_BACKING_HUGE2M }, { "huge1g", LANG_BACKING_HUGE1G },
+	{ "memfd", LANG_BACKING_MEMFD },   { NULL, 0 }
+};
+static const struct lang_choice choices_mode[] = { { "r", 0 }, { "w", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_prot[] = { { "r", 0 }, { "rw", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_advice[] = {
+	{ "dontneed", LANG_ADVICE_DONTNEED },
+	{ "hugepage", LANG_ADVICE_HUGEPAGE },
+	{ "nohugepage", LANG_ADVICE_NOHUGEPAGE },
+	{ "collapse", LANG_ADVICE_COLLAPSE },
+	{ "free", LANG_ADVICE_FREE },
+	{ "cold", LANG_ADVICE_COLD },
+	{ "pageout", LANG_ADVICE_PAGEOUT },
+	{ "remove", LANG_ADVICE_REMOVE },
+	{ "populate_read", LANG_ADVICE_POPULATE_READ },
+	{ "populate_write", LANG_ADVICE_POPULATE_WRITE },
+	{ NULL, 0 }
+};
+static const struct lang_choice choices_age[] = {
+	{ "clear_flush_young", LANG_AGE_CLEAR_FLUSH_YOUNG },
+	{ "clear_young", LANG_AGE_CLEAR_YOUNG },
+	{ "test_young", LANG_AGE_TEST_YOUNG },
+	{ NULL, 0 }
+};
+static const struct lang_choice choices_order[] = {
+	{ "relaxed", LANG_ORDER_RELAXED }, { "release", LANG_ORDER_RELEASE }, { NULL, 0 }
+};
+
+#define AT(member)     offsetof(struct lang_line, member), sizeof(((struct lang_line *)NULL)->member)
+#define END_OF_FIELDS  { NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
+
+/* One key to a line. */
+/* clang-format off */
+
+/*	  key		type		need		where			min	max		default	choices */
+static const struct lang_field fields_scenario[] = {
+	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.scenario.name),	0, 0, 0, NULL },
+	{ "arch",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.arch),	0, 0, LANG_ARCH_BOTH, choices_arch },
+	{ "vcpus",	FIELD_DEC,	NEED_NO,	AT(u.scenario.vcpus),	1, LANG_VCPUS_MAX, 1, NULL },
+	{ "manual",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.manual),	0, 0, 0, choices_manual },
+	{ "eager",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.eager),	0, 0, UINT32_MAX, choices_yes_no },
+	{ "nx",		FIELD_CHOICE,	NEED_NO,	AT(u.scenario.nx),	0, 0, LANG_NX_UNSET, choices_nx },
+	{ "zapall",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.zapall),	0, 0, 1, choices_bit },
+	{ "chunk",	FIELD_HEX,	NEED_NO,	AT(u.scenario.chunk),	0, UINT64_MAX, 0, NULL },
+	{ "trace",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.trace),	0, 0, 1, choices_bit },
+	{ "timing",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.racy),	0, 0, 0, choices_timing },
+	{ "raw",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.raw),	0, 0, 0, choices_bit },
+	{ "policy",	FIELD_TEXT,	NEED_NO,	AT(u.scenario.policy),	0, 0, 0, NULL },
+	{ "geom",	FIELD_NAME,	NEED_NO,	AT(u.scenario.geom),	0, 0, 0, NULL },
+	{ "code",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.code),	0, 0, 1, choices_bit },
+	{ "inject",	FIELD_TEXT,	NEED_NO,	AT(u.scenario.inject),	0, 0, 0, NULL },
+	{ "mem",	FIELD_NAME,	NEED_NO,	AT(u.scenario.mem),	0, 0, 0, NULL },
+	{ "ring",	FIELD_HEX,	NEED_NO,	AT(u.scenario.ring),	0, UINT32_MAX, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_map[] = {
+	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.host_map.name),	0, 0, 0, NULL },
+	{ "size",	FIELD_HEX,	NEED_YES,	AT(u.host_map.size),	1, UINT64_MAX, 0, NULL },
+	{ "backing",	FIELD_CHOICE,	NEED_YES,	AT(u.host_map.backing),	0, 0, 0, choices_backing },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_range[] = {
+	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
+	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_touch[] = {
+	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
+	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
+	{ "mode",	FIELD_CHOICE,	NEED_YES,	AT(u.host.write),	0, 0, 0, choices_mode },
+	{ "stride",	FIELD_HEX,	NEED_NO,	AT(u.host.stride),	1, UINT64_MAX, 0x1000, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_madvise[] = {
+	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
+	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
+	{ "advice",	FIELD_CHOICE,	NEED_YES,	AT(u.host.advice),	0, 0, 0, choices_advice },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_mprotect[] = {
+	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
+	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
+	{ "prot",	FIELD_CHOICE,	NEED_YES,	AT(u.host.prot_write),	0, 0, 0, choices_prot },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_age[] = {
+	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
+	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
+	{ "mode",	FIELD_CHOICE,	NEED_YES,	AT(u.host.age),		0, 0, 0, choices_age },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_set_region[] = {
+	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.region.slot),	0, UINT32_MAX, 0, NULL },
+	{ "gpa",	FIELD_HEX,	NEED_YES,	AT(u.region.gpa),	0, UINT64_MAX, 0, NULL },
+	{ "size",	FIELD_HEX,	NEED_YES,	AT(u.region.size),	0, UINT64_MAX, 0, NULL },
+	{ "flags",	FIELD_FLAGS,	NEED_YES,	AT(u.region.flags),	0, 0, 0, NULL },
+	{ "map",	FIELD_LOC,	NEED_EITHER,	AT(u.region.loc),	0, 0, 0, NULL },
+	{ "hva",	FIELD_HVA,	NEED_EITHER,	AT(u.region.loc),	0, UINT64_MAX, 0, NULL },
+	{ "bitmap",	FIELD_BITMAP,	NEED_NO,	AT(u.region.bitmap),	0, 0, 0, NULL },
+	{ "fail",	FIELD_NAME,	NEED_NO,	AT(u.region.fail),	0, 0, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_get_dirty[] = {
+	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.log.slot),		0, UINT32_MAX, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_clear_dirty[] = {
+	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.log.slot),		0, UINT32_MAX, 0, NULL },
+	{ "first",	FIELD_HEX,	NEED_YES,	AT(u.log.first),	0, UINT64_MAX, 0, NULL },
+	{ "n",		FIELD_HEX,	NEED_YES,	AT(u.log.n),		0, UINT32_MAX, 0, NULL },
+	{ "pages",	FIELD_PAGES,	NEED_YES,	AT(u.log),		0, 0, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_param[] = {
+	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.param.name),	0, 0, 0, NULL },
+	{ "value",	FIELD_TEXT,	NEED_YES,	AT(u.param.value),	0, 0, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_user_bit[] = {
+	{ "map",	FIELD_NAME,	NEED_YES,	AT(u.user_bit.map),	0, 0, 0, NULL },
+	{ "page",	FIELD_HEX,	NEED_YES,	AT(u.user_bit.page),	0, UINT64_MAX, 0, NULL },
+	{ "value",	FIELD_CHOICE,	NEED_YES,	AT(u.user_bit.value),	0, 0, 0, choices_bit },
+	{ "order",	FIELD_CHOICE,	NEED_NO,	AT(u.user_bit.order),	0, 0, LANG_ORDER_RELAXED, choices_order },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_vcpu[] = {
+	{ "vcpu",	FIELD_VCPUS,	NEED_YES,	AT(u.guest.vcpu_mask),	0, 0, 0, NULL },
+	END_OF_FIELDS
+};
+static const struct lang_field fields_access[] = {
+	{ "vcpu",	FIELD_VCPUS,	NEED_YES,	AT(u.guest.vcpu_mask),	0, 0, 0, NULL },
+	{ "gpa",	FIELD_HEX,	NEED_YES,	AT(u.guest.gpa),	0, UINT64_MAX, 0, NULL },
+	{ "vstride",	FIELD_HEX,	NEED_NO,	AT(u.guest.vstride),	0, UINT64_MAX, 0, NULL },
+	{ "n",		FIELD_DEC,	NEED_NO,	AT(u.guest.n),		1, UINT32_MAX, 1, NULL },
+	{ "stride",	FIELD_HEX,	NEED_NO,	AT(u.guest.stride),	0, UINT64_MAX, 0x1000, NULL },
+	END_OF_FIELDS
+};
+
+static const struct lang_shape shapes[] = {
+	{ LANG_SCENARIO,	"scenario",	NULL,		fields_scenario },
+	{ LANG_HOST_MAP,	"host",		"map",		fields_map },
+	{ LANG_HOST_TOUCH,	"host",		"touch",	fields_touch },
+	{ LANG_HOST_MADVISE,	"host",		"madvise",	fields_madvise },
+	{ LANG_HOST_MUNMAP,	"host",		"munmap",	fields_range },
+	{ LANG_HOST_REMAP,	"host",		"remap",	fields_range },
+	{ LANG_HOST_MPROTECT,	"host",		"mprotect",	fields_mprotect },
+	{ LANG_HOST_AGE,	"host",		"age",		fields_age },
+	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
+	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
+	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_dirty },
+	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	NULL },
+	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
+	{ LANG_OP_DUMP,		"op",		"dump",		NULL },
+	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
+	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
+	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
+	{ LANG_GUEST_WRITE,	"guest",	"write",	fields_access },
+	{ LANG_GUEST_EXEC,	"guest",	"exec",		fields_access },
+	{ LANG_GUEST_SPIN,	"guest",	"spin",		fields_vcpu },
+	{ LANG_GUEST_UNSPIN,	"guest",	"unspin",	fields_vcpu },
+	{ LANG_SKIP,		"skip",		NULL,		NULL },
+	{ LANG_END,		"end",		NULL,		NULL },
+	{ LANG_BLANK,		NULL,		NULL,		NULL },
+};
+/* clang-format on */
+
+static const char *const obs_names[LANG_OBS_CLASSES] = {
+	[LANG_OBS_RET] = "ret",     [LANG_OBS_EXIT] = "exit",   [LANG_OBS_DIRTY] = "dirty",
+	[LANG_OBS_TRACE] = "trace", [LANG_OBS_STAT] = "stat",   [LANG_OBS_PAGES] = "pages",
+	[LANG_OBS_SUM] = "sum",     [LANG_OBS_TAB] = "tab",     [LANG_OBS_HOLDS] = "holds",
+	[LANG_OBS_VIOLATED] = "violated",
+};
+
+static const struct {
+	const char *name;
+	int err;
+} errnos[] = {
+	{ "EPERM", EPERM },         { "ENOENT", ENOENT },         { "EINTR", EINTR },
+	{ "EIO", EIO },             { "ENXIO", ENXIO },           { "E2BIG", E2BIG },
+	{ "EBADF", EBADF },         { "EAGAIN", EAGAIN },         { "ENOMEM", ENOMEM },
+	{ "EACCES", EACCES },       { "EFAULT", EFAULT },         { "EBUSY", EBUSY },
+	{ "EEXIST", EEXIST },       { "EXDEV", EXDEV },           { "ENODEV", ENODEV },
+	{ "EINVAL", EINVAL },       { "ENOTTY", ENOTTY },         { "EFBIG", EFBIG },
+	{ "ENOSPC", ENOSPC },       { "ERANGE", ERANGE },         { "ENOSYS", ENOSYS },
+	{ "EOVERFLOW", EOVERFLOW }, { "EOPNOTSUPP", EOPNOTSUPP }, { "ETIMEDOUT", ETIMEDOUT },
+	{ "EHWPOISON", EHWPOISON },
+};
+
+const struct lang_shape *lang_shapes(void)
+{
+	return shapes;
+}
+
+const struct lang_shape *lang_shape_of(enum lang_kind kind)
+{
+	for (const struct lang_shape *s = shapes; s->word; s++)
+		if (s->kind == kind)
+			return s;
+	return NULL;
+}
+
+enum lang_obs_class lang_obs_class_from_name(const char *word)
+{
+	unsigned cls = 0;
+
+	while (cls < LANG_OBS_CLASSES && strcmp(obs_names[cls], word) != 0)
+		cls++;
+	return (enum lang_obs_class)cls;
+}
+
+const char *lang_obs_name(enum lang_obs_class cls)
+{
+	g_assert(cls < LANG_OBS_CLASSES);
+	return obs_names[cls];
+}
+
+const char *lang_kind_name(enum lang_kind kind)
+{
+	static const char *const both[] = {
+		[LANG_HOST_MAP] = "host map",
+		[LANG_HOST_TOUCH] = "host touch",
+		[LANG_HOST_MADVISE] = "host madvise",
+		[LANG_HOST_MUNMAP] = "host munmap",
+		[LANG_HOST_REMAP] = "host remap",
+		[LANG_HOST_MPROTECT] = "host mprotect",
+		[LANG_HOST_AGE] = "host age",
+		[LANG_OP_SET_REGION] = "op set_region",
+		[LANG_OP_GET_DIRTY] = "op get_dirty",
+		[LANG_OP_CLEAR_DIRTY] = "op clear_dirty",
+		[LANG_OP_RESET_RINGS] = "op reset_rings",
+		[LANG_OP_PARAM] = "op param",
+		[LANG_OP_DUMP] = "op dump",
+		[LANG_OP_USER_BIT] = "op user_bit",
+		[LANG_GUEST_NOP] = "guest nop",
+		[LANG_GUEST_READ] = "guest read",
+		[LANG_GUEST_WRITE] = "guest write",
+		[LANG_GUEST_EXEC] = "guest exec",
+		[LANG_GUEST_SPIN] = "guest spin",
+		[LANG_GUEST_UNSPIN] = "guest unspin",
+		[LANG_BLANK] = "a blank line",
+		[LANG_SCENARIO] = "scenario",
+		[LANG_EXPECT] = "expect",
+		[LANG_SKIP] = "skip",
+		[LANG_END] = "end",
+		[LANG_OBS] = "an observation",
+	};
+
+	g_assert((size_t)kind < G_N_ELEMENTS(both));
+	return both[kind];
+}
+
+bool lang_is_input(enum lang_kind kind)
+{
+	return kind >= LANG_HOST_MAP && kind <= LANG_GUEST_UNSPIN;
+}
+
+const char *lang_errno_name(int err)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(errnos); i++)
+		if (errnos[i].err == err || errnos[i].err == -err)
+			return errnos[i].name;
+	return NULL;
+}
+
+int lang_errno_from_name(const char *name)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(errnos); i++)
+		if (strcmp(errnos[i].name, name) == 0)
+			return errnos[i].err;
+	return 0;
+}
+
+void *lang_field_at(struct lang_line *l, const struct lang_field *f)
+{
+	return (char *)l + f->offset;
+}
+
+const void *lang_field_at_const(const struct lang_line *l, const struct lang_field *f)
+{
+	return (const char *)l + f->offset;
+}
+
+uint64_t lang_field_get(const struct lang_line *l, const struct lang_field *f)
+{
+	uint8_t u8;
+	uint32_t u32;
+	uint64_t u64;
+
+	switch (f->size) {
+	case sizeof(u8):
+		memcpy(&u8, lang_field_at_const(l, f), sizeof(u8));
+		return u8;
+	case sizeof(u32):
+		memcpy(&u32, lang_field_at_const(l, f), sizeof(u32));
+		return u32;
+	case sizeof(u64):
+		memcpy(&u64, lang_field_at_const(l, f), sizeof(u64));
+		return u64;
+	default:
+		g_assert_not_reached();
+	}
+}
+
+void lang_field_set(struct lang_line *l, const struct lang_field *f, uint64_t value)
+{
+	uint8_t u8 = (uint8_t)value;
+	uint32_t u32 = (uint32_t)value;
+
+	switch (f->size) {
+	case sizeof(u8):
+		memcpy(lang_field_at(l, f), &u8, sizeof(u8));
+		break;
+	case sizeof(u32):
+		memcpy(lang_field_at(l, f), &u32, sizeof(u32));
+		break;
+	case sizeof(value):
+		memcpy(lang_field_at(l, f), &value, sizeof(value));
+		break;
+	default:
+		g_assert_not_reached();
+	}
+}
+
+bool lang_fail(const struct lang_ctx *c, enum lang_error code, const char *found,
+	       const char *expected, const char *what, ...)
+{
+	enum { FOUND_MAX = 60 };
+	g_autofree char *subject = NULL;
+	g_autofree char *quoted = NULL;
+	va_list ap;
+
+	va_start(ap, what);
+	subject = g_strdup_vprintf(what, ap);
+	va_end(ap);
+	if (!found)
+		quoted = g_strdup("the end of the line");
+	else
+		quoted = g_strdup_printf("'%.*s'%s", FOUND_MAX, found,
+					 strlen(found) > FOUND_MAX ? "..." : "");
+	g_set_error(c->error, LANG_ERROR, (int)code, "%s:%u: %s, expected %s, found %s", c->file,
+		    c->line, subject, expected, quoted);
+	return false;
+}
+
+static bool kind_has_obs(enum lang_kind kind)
+{
+	return kind == LANG_OBS || kind == LANG_EXPECT;
+}
+
+void lang_line_clear(struct lang_line *l)
+{
+	g_free(l->text);
+	if (l->kind == LANG_OP_CLEAR_DIRTY)
+		g_free(l->u.log.ranges);
+	if (kind_has_obs(l->kind))
+		g_free(l->u.obs.text);
+	memset(l, 0, sizeof(*l));
+}
+
+void lang_line_copy(struct lang_line *dst, const struct lang_line *src)
+{
+	*dst = *src;
+	dst->text = g_strdup(src->text);
+	if (src->kind == LANG_OP_CLEAR_DIRTY)
+		dst->u.log.ranges =
+			g_memdup2(src->u.log.ranges, src->u.log.nr_ranges * sizeof(struct lang_range));
+	if (kind_has_obs(src->kind))
+		dst->u.obs.text = g_strdup(src->u.obs.text);
+}
+
+bool lang_line_equal(const struct lang_line *a, const struct lang_line *b)
+{
+	g_autoptr(GString) ta = NULL;
+	g_autoptr(GString) tb = NULL;
+
+	if (a->kind != b->kind)
+		return false;
+	/* The canonical text names every field that differs from its default. */
+	ta = g_string_new(NULL);
+	tb = g_string_new(NULL);
+	lang_print_canonical(a, ta);
+	lang_print_canonical(b, tb);
+	return g_string_equal(ta, tb);
+}
+
+char *lang_obs_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+	const char *word = text;
+
+	while (word) {
+		if (strncmp(word, key, len) == 0 && word[len] == '=') {
+			const char *value = word + len + 1;
+
+			return g_strndup(value, strcspn(value, " "));
+		}
+		word = strchr(word, ' ');
+		if (word)
+			word++;
+	}
+	return NULL;
+}
