@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mmu/geom.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -66,13 +65,11 @@ static bool geom_arm(struct pt_geom *g, unsigned int page_shift, unsigned int ip
 }
 
 /* The page stays 4 KiB and descriptors keep every bit position; only the index bits shrink. */
-static bool geom_small(struct pt_geom *g, const char *kind, unsigned int bits, unsigned int levels)
+static bool geom_small(struct pt_geom *g, enum pt_arch arch, unsigned int bits, unsigned int levels)
 {
 	if (bits < 1 || bits > 2 || levels < 2 || levels > 4)
 		return false;
-	if (strcmp(kind, "ept") != 0 && strcmp(kind, "npt") != 0 && strcmp(kind, "arm64") != 0)
-		return false;
-	g->arch = strcmp(kind, "arm64") == 0 ? PT_ARM64 : PT_X86;
+	g->arch = (uint8_t)arch;
 	g->page_shift = 12;
 	g->index_bits = (uint8_t)bits;
 	g->heights = (uint8_t)levels;
@@ -82,29 +79,77 @@ static bool geom_small(struct pt_geom *g, const char *kind, unsigned int bits, u
 	return geom_check(g);
 }
 
+/* A decimal number without sign, blank or leading zero; goes past it in @text. */
+static bool take_number(const char **text, unsigned int *out)
+{
+	const char *s = *text;
+	unsigned int n = 0;
+
+	if (*s < '1' || *s > '9')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		n = n * 10 + (unsigned int)(*s - '0');
+		if (n > 99)
+			return false;
+	}
+	*text = s;
+	*out = n;
+	return true;
+}
+
+static bool take_word(const char **text, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (strncmp(*text, word, n) != 0)
+		return false;
+	*text += n;
+	return true;
+}
+
+/* "4", "5" after ept or npt. */
+static bool parse_x86(struct pt_geom *g, const char *name)
+{
+	unsigned int levels;
+
+	if (!take_word(&name, "ept") && !take_word(&name, "npt"))
+		return false;
+	if (!take_number(&name, &levels) || *name != '\0' || (levels != 4 && levels != 5))
+		return false;
+	geom_x86(g, levels);
+	return true;
+}
+
+static bool parse_arm(struct pt_geom *g, const char *name)
+{
+	unsigned int kib, bits;
+
+	if (!take_word(&name, "arm64-") || !take_number(&name, &kib) || !take_word(&name, "k-") ||
+	    !take_number(&name, &bits) || *name != '\0')
+		return false;
+	if (kib != 4 && kib != 16 && kib != 64)
+		return false;
+	return geom_arm(g, kib == 4 ? 12 : kib == 16 ? 14 : 16, bits);
+}
+
+static bool parse_small(struct pt_geom *g, const char *name)
+{
+	unsigned int bits, levels;
+	bool arm = take_word(&name, "arm64-");
+
+	if (!arm && !take_word(&name, "ept-") && !take_word(&name, "npt-"))
+		return false;
+	return take_number(&name, &bits) && take_word(&name, "x") && take_number(&name, &levels) &&
+	       *name == '\0' && geom_small(g, arm ? PT_ARM64 : PT_X86, bits, levels);
+}
+
 bool geom_find(const char *name, struct pt_geom *out)
 {
 	struct pt_geom g = { .arch = PT_X86 };
-	unsigned int a = 0, b = 0;
-	char kind[8] = "";
-	int used = 0;
-	bool ok = false;
 
 	if (strlen(name) >= sizeof(g.name))
 		return false;
-	if (strcmp(name, "ept4") == 0 || strcmp(name, "npt4") == 0 || strcmp(name, "ept5") == 0 ||
-	    strcmp(name, "npt5") == 0) {
-		geom_x86(&g, (unsigned int)(name[3] - '0'));
-		ok = true;
-	} else if (sscanf(name, "arm64-%uk-%u%n", &a, &b, &used) == 2 && name[used] == '\0') {
-		unsigned int shift = a == 4 ? 12 : a == 16 ? 14 : a == 64 ? 16 : 0;
-
-		ok = shift != 0 && geom_arm(&g, shift, b);
-	} else if (sscanf(name, "%7[a-z0-9]-%ux%u%n", kind, &a, &b, &used) == 3 &&
-		   name[used] == '\0') {
-		ok = geom_small(&g, kind, a, b);
-	}
-	if (!ok)
+	if (!parse_x86(&g, name) && !parse_arm(&g, name) && !parse_small(&g, name))
 		return false;
 	memcpy(g.name, name, strlen(name) + 1);
 	*out = g;

@@ -100,28 +100,14 @@ void pt_unlink(struct pt *pt, uint32_t table)
 	pt->head->nr_unlinked += n;
 }
 
-/* A concatenated root is indexed across its pages; the metadata belongs to the page hit. */
-static struct pt_meta *meta_of(const struct pt *pt, uint32_t table, uint32_t index)
+void pt_note(struct pt *pt, uint32_t table, uint32_t index, pte_t old, pte_t value)
 {
-	return &pt->meta[table + (index >> pt->geom.index_bits)];
-}
+	unsigned int height = pt->meta[table].height;
 
-void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t value, struct work *wk)
-{
-	pte_t *e = pt_entry(pt, table, index);
-	struct pt_meta *m = meta_of(pt, table, index);
-	pte_t old = *e;
-
-	m->nr_used = (uint16_t)(m->nr_used - (old.v != pt->fmt->empty) + (value.v != pt->fmt->empty));
-	*e = value;
-	wk->pte_write++;
-	if (pte_is_table(pt->fmt, value, m->height)) {
-		struct pt_meta *child = &pt->meta[pt_table_of(pt, value)];
-
-		child->parent = table;
-	}
+	if (pte_is_table(pt->fmt, value, height))
+		pt->meta[pt_table_of(pt, value)].parent = table;
 	if (pt->obs && pt->obs->changed)
-		pt->obs->changed(pt->obs_arg, pt_entry_gfn(pt, table, index), m->height, old, value);
+		pt->obs->changed(pt->obs_arg, pt_entry_gfn(pt, table, index), height, old, value);
 }
 
 struct pt_pos pt_lookup(const struct pt *pt, uint32_t root, gfn_t gfn)
@@ -157,7 +143,8 @@ static bool check_table(const struct pt *pt, uint32_t t, const char **why)
 		used += e.v != pt->fmt->empty;
 		if (m->state != PT_LIVE || !pte_is_table(pt->fmt, e, m->height))
 			continue;
-		if (pte_pfn(pt->fmt, e) < pt->pfn0 || pt_table_of(pt, e) >= pt->head->high_water) {
+		if (pte_pfn(pt->fmt, e) <= pt->pfn0 ||
+		    pte_pfn(pt->fmt, e) - pt->pfn0 >= pt->head->high_water) {
 			*why = "table entry that points outside the pool";
 			return false;
 		}
@@ -175,25 +162,34 @@ static bool check_table(const struct pt *pt, uint32_t t, const char **why)
 	return true;
 }
 
+static bool check_free(const struct pt *pt, uint32_t t, const char **why)
+{
+	static const struct pt_meta none;
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
+		if (pt_entry(pt, t, i)->v != 0)
+			*why = "free page that is not zero";
+	if (memcmp(&pt->meta[t], &none, sizeof(none)) != 0)
+		*why = "free page whose metadata is not zero";
+	return *why == NULL;
+}
+
 bool pt_check(const struct pt *pt, const char **why)
 {
-	uint32_t live = 0;
+	uint32_t live = 0, unlinked = 0;
 
 	*why = NULL;
 	for (uint32_t t = 1; t < pt->head->high_water; t++) {
 		const struct pt_meta *m = &pt->meta[t];
 
-		if (m->state == PT_FREE) {
-			for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
-				if (pt_entry(pt, t, i)->v != 0)
-					*why = "free page that is not zero";
-			continue;
-		}
 		live += m->state == PT_LIVE;
-		if (!check_table(pt, t, why))
+		unlinked += m->state == PT_UNLINKED;
+		if (m->state == PT_FREE ? !check_free(pt, t, why) : !check_table(pt, t, why))
 			return false;
 	}
 	if (live != pt->head->nr_live)
 		*why = "nr_live differs from the number of live pages";
+	else if (unlinked != pt->head->nr_unlinked)
+		*why = "nr_unlinked differs from the number of unlinked pages";
 	return *why == NULL;
 }

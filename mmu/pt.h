@@ -11,7 +11,7 @@
  *   P1  a free page is all zero bytes, and so is its metadata
  *   P2  every table entry of a live page points to a live page one height lower with the right base
  *   P3  nr_used of a page in use equals the number of its entries that differ from the empty value
- *   P4  nr_live equals the number of live pages
+ *   P4  nr_live and nr_unlinked equal the numbers of such pages
  */
 #ifndef MMU_PT_H
 #define MMU_PT_H
@@ -122,11 +122,30 @@ void pt_free_list(struct pt *pt, uint32_t *list, struct work *wk);
 /* pt_unlink() - marks a page as detached; it stays readable until pt_free(). */
 void pt_unlink(struct pt *pt, uint32_t table);
 
+/* pt_note() - the rare rest of pt_set(): links a child to its parent, tells the observer. */
+void pt_note(struct pt *pt, uint32_t table, uint32_t index, pte_t old, pte_t value);
+
 /**
  * pt_set() - stores an entry, keeps nr_used, reports the change.
  * The caller holds whatever lock the modelled code needs.
+ *
+ * Inline because bulk operations are made of it.  A concatenated root is indexed across its pages;
+ * the metadata belongs to the page hit.
  */
-void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t value, struct work *wk);
+static inline void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t value,
+			  struct work *wk)
+{
+	pte_t *e = pt_entry(pt, table, index);
+	struct pt_meta *m = &pt->meta[table + (index >> pt->geom.index_bits)];
+	uint64_t empty = pt->fmt->empty;
+	pte_t old = *e;
+
+	m->nr_used = (uint16_t)(m->nr_used - (old.v != empty) + (value.v != empty));
+	*e = value;
+	wk->pte_write++;
+	if (pt->obs || pte_is_table(pt->fmt, value, m->height))
+		pt_note(pt, table, index, old, value);
+}
 
 /* pt_lookup() - deepest entry on the path to @gfn that exists. */
 struct pt_pos {

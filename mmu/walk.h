@@ -76,10 +76,26 @@ static inline struct walk walk_init(const struct pt *pt, uint32_t root, struct g
 	};
 }
 
-/* After a visitor stopped the walk: goes past the entry, with all below it. */
+/* The cursor stands behind the last entry of a page below the root. */
+static inline bool walk_at_page_end(const struct pt *pt, const struct walk *w)
+{
+	return w->height < geom_root_height(&pt->geom) &&
+	       (w->gfn & (geom_pages(&pt->geom, w->height + 1U) - 1)) == 0;
+}
+
+/*
+ * After a visitor stopped the walk: goes past the entry, with all below it.  Where that ends a page,
+ * the cursor goes up, so that the next page is met from above.
+ */
 static inline void walk_leave(const struct pt *pt, struct walk *w)
 {
-	w->gfn = geom_base(&pt->geom, w->gfn, w->height) + geom_pages(&pt->geom, w->height);
+	if (!w->post)
+		w->gfn = geom_base(&pt->geom, w->gfn, w->height) + geom_pages(&pt->geom, w->height);
+	w->post = 0;
+	while (!w->post && walk_at_page_end(pt, w)) {
+		w->height++;
+		w->post = (w->flags & WALK_POST) != 0;
+	}
 }
 
 /* After a visitor stopped the walk before a table: goes on inside it. */
@@ -93,7 +109,7 @@ static inline uint32_t walk_find_table(const struct pt *pt, struct walk *w, stru
 {
 	gfn_t gfn = w->gfn - w->post;
 	unsigned int h = geom_root_height(&pt->geom);
-	uint32_t table = w->root;
+	uint32_t table = w->root, above = w->root;
 
 	while (h > w->height) {
 		pte_t e = *pt_entry(pt, table, pt_index(pt, gfn, h));
@@ -101,9 +117,17 @@ static inline uint32_t walk_find_table(const struct pt *pt, struct walk *w, stru
 		wk->pte_read++;
 		if (!pte_is_table(pt->fmt, e, h)) {
 			w->height = (uint8_t)h;
-			w->post = 0; /* the table whose end we were at is gone: nothing to report */
-			break;
+			if (!w->post)
+				return table;
+			/* the table whose end we were at is gone: its own end is not reported */
+			w->post = 0;
+			if (!walk_at_page_end(pt, w))
+				return table;
+			w->height++;
+			w->post = 1;
+			return above;
 		}
+		above = table;
 		table = pt_table_of(pt, e);
 		h--;
 	}
@@ -131,31 +155,38 @@ static inline uint32_t walk_last_index(const struct pt *pt, const struct walk *w
 	return pt_index(pt, last, h) + 1;
 }
 
+/* A visitor with what it needs, and the counters of this run. */
+struct walk_call {
+	visit_fn fn;
+	void *arg;
+	unsigned int budget;
+	struct work wk;
+};
+
 /* Visits the entries of one page from the cursor on; stops early on descent. */
-static inline __attribute__((always_inline)) int walk_page(struct pt *pt, struct walk *w,
-							   uint32_t table, visit_fn fn, void *arg,
-							   unsigned int *budget, struct work *wk,
-							   bool *descend)
+static inline __attribute__((always_inline)) int
+walk_page(struct pt *pt, struct walk *w, uint32_t table, struct walk_call *c, bool *descend)
 {
 	const unsigned int h = w->height;
 	const uint32_t last = walk_last_index(pt, w);
 	const uint64_t span = geom_pages(&pt->geom, h);
 	uint32_t i = pt_index(pt, w->gfn, h);
+	struct visit v = { .gfn = w->gfn, .base = align_down_u64(w->gfn, span), .table = table,
+			   .height = (uint8_t)h };
 
 	*descend = false;
 	for (; i < last; i++) {
-		struct visit v = { .gfn = w->gfn, .base = align_down_u64(w->gfn, span),
-				   .table = table, .index = i, .height = (uint8_t)h };
-
+		v.index = i;
 		v.old = *pt_entry(pt, table, i);
-		wk->pte_read++;
+		c->wk.pte_read++;
 		if (walk_role(pt, v.old, h) & w->flags) {
 			int r;
 
-			if (*budget == 0)
+			w->gfn = v.gfn;
+			if (c->budget == 0)
 				return WALK_BUDGET;
-			--*budget;
-			r = fn(pt, &v, arg, wk);
+			c->budget--;
+			r = c->fn(pt, &v, c->arg, &c->wk);
 			if (r >= WALK_STOP)
 				return r;
 			if (r == VISIT_NEXT)
@@ -164,17 +195,20 @@ static inline __attribute__((always_inline)) int walk_page(struct pt *pt, struct
 				v.old.v = pt->fmt->empty;
 		}
 		if (h > w->min_height && pte_is_table(pt->fmt, v.old, h)) {
+			w->gfn = v.gfn;
 			*descend = true;
 			return WALK_DONE;
 		}
-		w->gfn = v.base + span;
+		v.base += span;
+		v.gfn = v.base;
 	}
+	w->gfn = v.gfn;
 	return WALK_DONE;
 }
 
 /* Reports the table entry whose children are done, then leaves it. */
-static inline int walk_after(struct pt *pt, struct walk *w, uint32_t table, visit_fn fn, void *arg,
-			     unsigned int *budget, struct work *wk)
+static inline __attribute__((always_inline)) int walk_after(struct pt *pt, struct walk *w,
+							    uint32_t table, struct walk_call *c)
 {
 	gfn_t gfn = w->gfn - 1;
 	struct visit v = { .gfn = gfn,
@@ -188,15 +222,51 @@ static inline int walk_after(struct pt *pt, struct walk *w, uint32_t table, visi
 	if (pte_is_table(pt->fmt, v.old, w->height)) {
 		int r;
 
-		if (*budget == 0)
+		if (c->budget == 0)
 			return WALK_BUDGET;
-		--*budget;
-		r = fn(pt, &v, arg, wk);
+		c->budget--;
+		r = c->fn(pt, &v, c->arg, &c->wk);
 		if (r >= WALK_STOP)
 			return r;
 	}
 	w->post = 0;
 	return WALK_DONE;
+}
+
+/* The walk itself; a loop over pages, @up after a page was left at its end. */
+static inline __attribute__((always_inline)) int walk_pages(struct pt *pt, struct walk *w,
+							    struct walk_call *c)
+{
+	uint32_t table = walk_find_table(pt, w, &c->wk);
+	bool up = w->post;
+
+	for (;;) {
+		bool descend = false;
+		int r;
+
+		if (w->post) {
+			r = walk_after(pt, w, table, c);
+			if (r != WALK_DONE)
+				return r;
+		}
+		if (w->gfn < w->end && !(up && walk_at_page_end(pt, w))) {
+			r = walk_page(pt, w, table, c, &descend);
+			if (r != WALK_DONE)
+				return r;
+		}
+		up = !descend;
+		if (descend) {
+			table = pt_table_of(pt, *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
+			w->height--;
+			continue;
+		}
+		if (w->height == geom_root_height(&pt->geom) ||
+		    (w->gfn >= w->end && !(w->flags & WALK_POST)))
+			return WALK_DONE;
+		w->height++;
+		w->post = (w->flags & WALK_POST) != 0;
+		table = pt->meta[table].parent;
+	}
 }
 
 /**
@@ -205,42 +275,18 @@ static inline int walk_after(struct pt *pt, struct walk *w, uint32_t table, visi
  * @budget: visits allowed; UINT_MAX for no limit.
  * Return: WALK_DONE, WALK_BUDGET or the visitor's outcome (>= WALK_STOP).
  *
- * Inlined into each user so that the visitor is inlined too.
+ * Inlined into each user so that the visitor is inlined too and the counters stay in registers: the
+ * visitor gets counters of its own, which are added to @wk at the end.
  */
 static inline __attribute__((always_inline)) int walk_run(struct pt *pt, struct walk *w,
 							  visit_fn fn, void *arg,
 							  unsigned int budget, struct work *wk)
 {
-	const unsigned int root_height = geom_root_height(&pt->geom);
-	uint32_t table = walk_find_table(pt, w, wk);
+	struct walk_call c = { .fn = fn, .arg = arg, .budget = budget };
+	int r = walk_pages(pt, w, &c);
 
-	for (;;) {
-		bool descend = false;
-		int r;
-
-		if (w->post) {
-			r = walk_after(pt, w, table, fn, arg, &budget, wk);
-			if (r != WALK_DONE)
-				return r;
-		}
-		if (w->gfn < w->end) {
-			r = walk_page(pt, w, table, fn, arg, &budget, wk, &descend);
-			if (r != WALK_DONE)
-				return r;
-		}
-		if (descend) {
-			pte_t e = *pt_entry(pt, table, pt_index(pt, w->gfn, w->height));
-
-			table = pt_table_of(pt, e);
-			w->height--;
-			continue;
-		}
-		if (w->height == root_height || (w->gfn >= w->end && !(w->flags & WALK_POST)))
-			return WALK_DONE;
-		w->height++;
-		w->post = (w->flags & WALK_POST) != 0;
-		table = pt->meta[table].parent;
-	}
+	work_add(wk, &c.wk);
+	return r;
 }
 
 #endif

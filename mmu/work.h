@@ -33,6 +33,9 @@
 	X(tlb_hit, "TLB hits")                                                                     \
 	X(tlb_miss, "TLB misses")                                                                  \
 	X(tlb_fill, "TLB fills")                                                                   \
+	X(tlb_l2_hit, "TLB hits that the second level gave")                                       \
+	X(tlb_denied, "TLB hits without the right, or whose D must be set first")                  \
+	X(tlb_evict, "TLB entries that made room for another")                                     \
 	X(tlb_inv, "TLB entries removed by an invalidation")                                       \
 	X(flush_request, "remote TLB flushes requested")                                           \
 	X(ipi, "interprocessor interrupts sent")

@@ -4,6 +4,10 @@
 #include <limits.h>
 #include <string.h>
 
+enum {
+	MASK_BITS = 64,
+};
+
 static void note_leaf_change(pte_t old, pte_t now, const struct x86_fmt *f, unsigned int height,
 			     struct work *wk)
 {
@@ -13,25 +17,46 @@ static void note_leaf_change(pte_t old, pte_t now, const struct x86_fmt *f, unsi
 
 struct map_arg {
 	const struct x86_fmt *f;
-	const struct spte_parts *parts;
 	gfn_t start;
 	kvm_pfn_t pfn;
 	unsigned int goal;
 	pte_t proto;
+	struct work *wk; /* of the caller: what happens seldom is counted there */
 };
+
+/* Leads down to the goal height; a huge leaf on the way is lost. */
+static __attribute__((noinline)) int map_descend(struct pt *pt, const struct visit *v,
+						 const struct map_arg *a)
+{
+	if (pte_is_table(&a->f->pte, v->old, v->height))
+		return VISIT_NEXT;
+	if (!x86_link_table(pt, a->f, v->table, v->index, a->wk))
+		return WALK_STOP;
+	a->wk->leaf_removed += pte_is_leaf(&a->f->pte, v->old, v->height);
+	return VISIT_NEXT;
+}
+
+/* The table that a leaf replaced, with all below it. */
+static __attribute__((noinline)) void map_drop_table(struct pt *pt, const struct visit *v,
+						     const struct map_arg *a)
+{
+	uint32_t list = 0;
+
+	x86_drop_subtree(pt, a->f, pt_table_of(pt, v->old), &list, a->wk);
+	pt_free_list(pt, &list, a->wk);
+}
 
 static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
 {
 	const struct map_arg *a = arg;
 
-	if (v->height > a->goal) {
-		if (pte_is_table(&a->f->pte, v->old, v->height))
-			return VISIT_NEXT;
-		return x86_link_table(pt, a->f, v->table, v->index, wk) ? VISIT_NEXT : WALK_STOP;
-	}
-	note_leaf_change(v->old, a->proto, a->f, v->height, wk);
+	if (v->height > a->goal)
+		return map_descend(pt, v, a);
+	wk->leaf_installed += !pte_is_leaf(&a->f->pte, v->old, v->height);
 	pt_set(pt, v->table, v->index,
 	       (pte_t){ a->proto.v | pte_addr_bits(&a->f->pte, a->pfn + (v->base - a->start)) }, wk);
+	if (pte_is_table(&a->f->pte, v->old, v->height))
+		map_drop_table(pt, v, a);
 	return VISIT_SKIP;
 }
 
@@ -40,8 +65,8 @@ bool x86_map_range(struct pt *pt, const struct x86_fmt *f, uint32_t root, struct
 		   struct work *wk)
 {
 	struct spte_parts zero = *parts;
-	struct map_arg a = { .f = f, .parts = parts, .start = r.start, .pfn = pfn, .goal = goal };
-	struct walk w = walk_init(pt, root, r, WALK_LEAF | WALK_HOLES, goal);
+	struct map_arg a = { .f = f, .start = r.start, .pfn = pfn, .goal = goal, .wk = wk };
+	struct walk w = walk_init(pt, root, r, WALK_PRE | WALK_LEAF | WALK_HOLES, goal);
 
 	zero.pfn = 0;
 	a.proto = spte_make_leaf(f, goal, &zero);
@@ -71,14 +96,18 @@ bool x86_split_leaf(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint
 	pte_t huge = *pt_entry(pt, table, index);
 	uint32_t n = geom_entries(&pt->geom);
 	uint32_t child = pt_alloc(pt, height - 1, base, wk);
+	uint64_t step;
+	pte_t first;
 
 	if (child == 0)
 		return false;
 	if (pt->obs && pt->obs->table_new)
 		pt->obs->table_new(pt->obs_arg, base, height - 1);
+	/* children differ in their frames only, and the frames follow each other */
+	first = spte_make_small(f, &pt->geom, huge, height, 0, restore_exec);
+	step = pte_addr_bits(&f->pte, geom_pages(&pt->geom, height - 1));
 	for (uint32_t i = 0; i < n; i++)
-		*pt_entry(pt, child, i) =
-			spte_make_small(f, &pt->geom, huge, height, i, restore_exec);
+		pt_entry(pt, child, i)->v = first.v + i * step;
 	pt->meta[child].nr_used = (uint16_t)n;
 	wk->pte_write += n;
 	wk->block_split++;
@@ -168,7 +197,7 @@ static int wrprot_visit(struct pt *pt, const struct visit *v, void *arg, struct 
 {
 	struct x86_visit *a = arg;
 
-	clear_bits(pt, v, a->f->w, a, wk);
+	clear_bits(pt, v, a->f->w | (a->clear_mmu_writable ? a->f->mmu_writable : 0), a, wk);
 	return VISIT_NEXT;
 }
 
@@ -210,7 +239,8 @@ static int clear_masked_visit(struct pt *pt, const struct visit *v, void *arg, s
 {
 	struct x86_visit *a = arg;
 
-	if (v->height == 0 && (a->mask >> (v->base - a->mask_base)) & 1)
+	if (v->height == 0 && v->base - a->mask_base < MASK_BITS &&
+	    (a->mask >> (v->base - a->mask_base)) & 1)
 		clear_bits(pt, v, log_bit(a, v->old), a, wk);
 	return VISIT_NEXT;
 }

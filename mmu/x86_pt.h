@@ -16,7 +16,8 @@
  * x86_map_range() - maps [r.start, r.end) to frames from @pfn on, in bulk.
  * @goal: height of the leaves; the range and @pfn are aligned to it.
  * @parts: everything of the leaf but its frame.
- * Replaces what is there without a word about flushes: for populating and for measurements.
+ * Replaces what is there without a word about flushes, and frees replaced tables at once: for
+ * populating and for measurements.  A larger leaf that the range meets is lost as a whole.
  * Return: false when the pool is full (the range is then mapped in part).
  */
 bool x86_map_range(struct pt *pt, const struct x86_fmt *f, uint32_t root, struct gfn_range r,
@@ -50,9 +51,10 @@ struct x86_visit {
 	uint8_t height;   /* zap level, minimum level of write protection */
 	bool hit;         /* out: an entry changed */
 	uint64_t count;   /* out: entries changed */
-	gfn_t mask_base;  /* masked visitors: gfn of bit 0 */
+	gfn_t mask_base;  /* masked visitors: gfn of bit 0; gfns beyond the mask stay as they are */
 	uint64_t mask;
 	bool wrprot;      /* clear W even where D would do */
+	bool clear_mmu_writable; /* write protection: take MMU-writable too (write tracking) */
 };
 
 /* x86_zap_leafs() - present leaves of the range become non-present; tables and MMIO SPTEs stay. */

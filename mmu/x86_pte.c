@@ -144,6 +144,16 @@ uint64_t spte_mmio_gen(const struct x86_fmt *f, pte_t e)
 	return (low | high << GEN_LOW_BITS) & (BIT(f->mmio_gen_bits) - 1);
 }
 
+/* Grants or takes execute; in an access-tracked entry the saved bit stands for it. */
+static pte_t set_exec(const struct x86_fmt *f, pte_t e, bool exec)
+{
+	uint64_t x = spte_is_access_tracked(f, e) ? f->x << f->saved_shift : f->x;
+
+	if (exec)
+		return (pte_t){ (e.v | x) & ~f->nx };
+	return (pte_t){ (e.v & ~x) | f->nx };
+}
+
 pte_t spte_make_small(const struct x86_fmt *f, const struct pt_geom *g, pte_t huge,
 		      unsigned int height, unsigned int index, bool restore_exec)
 {
@@ -154,7 +164,7 @@ pte_t spte_make_small(const struct x86_fmt *f, const struct pt_geom *g, pte_t hu
 	if (height == 1) {
 		e.v &= ~f->large;
 		if (restore_exec)
-			e.v = (e.v | f->x) & ~f->nx;
+			e = set_exec(f, e, true);
 	}
 	return e;
 }
@@ -166,9 +176,7 @@ pte_t spte_make_huge(const struct x86_fmt *f, const struct pt_geom *g, pte_t sma
 	pte_t e = { (small.v & ~X86_ADDR_MASK) | f->large };
 
 	e.v |= pte_addr_bits(&f->pte, pfn);
-	if (drop_exec)
-		e.v = (e.v & ~f->x) | f->nx;
-	return e;
+	return drop_exec ? set_exec(f, e, false) : e;
 }
 
 /* R and X move to their saved places, RWX goes; W never comes back without a write fault. */

@@ -12,17 +12,20 @@
 
 #include "model/lang_priv.h"
 
-G_DEFINE_QUARK(s2sim-lang-error, lang_error)
+G_DEFINE_QUARK(s2sim - lang - error, lang_error)
 
-static const struct lang_choice choices_arch[] = {
-	{ "both", LANG_ARCH_BOTH }, { "x86", LANG_ARCH_X86 }, { "arm64", LANG_ARCH_ARM64 }, { NULL, 0 }
+static const struct lang_choice choices_arch[] = { { "both", LANG_ARCH_BOTH },
+						   { "x86", LANG_ARCH_X86 },
+						   { "arm64", LANG_ARCH_ARM64 },
+						   { NULL, 0 } };
+static const struct lang_choice choices_manual[] = {
+	{ "0", 0 }, { "1", 1 }, { "3", 3 }, { NULL, 0 }
 };
-static const struct lang_choice choices_manual[] = { { "0", 0 }, { "1", 1 }, { "3", 3 }, { NULL, 0 } };
 static const struct lang_choice choices_yes_no[] = { { "Y", 1 }, { "N", 0 }, { NULL, 0 } };
 static const struct lang_choice choices_bit[] = { { "0", 0 }, { "1", 1 }, { NULL, 0 } };
-static const struct lang_choice choices_nx[] = {
-	{ "off", LANG_NX_OFF }, { "force", LANG_NX_FORCE }, { NULL, 0 }
-};
+static const struct lang_choice choices_nx[] = { { "off", LANG_NX_OFF },
+						 { "force", LANG_NX_FORCE },
+						 { NULL, 0 } };
 static const struct lang_choice choices_timing[] = { { "racy", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_backing[] = {
 	{ "anon", LANG_BACKING_ANON },     { "thp", LANG_BACKING_THP },
@@ -31,139 +34,145 @@ static const struct lang_choice choices_backing[] = {
 };
 static const struct lang_choice choices_mode[] = { { "r", 0 }, { "w", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_prot[] = { { "r", 0 }, { "rw", 1 }, { NULL, 0 } };
-static const struct lang_choice choices_advice[] = {
-	{ "dontneed", LANG_ADVICE_DONTNEED },
-	{ "hugepage", LANG_ADVICE_HUGEPAGE },
-	{ "nohugepage", LANG_ADVICE_NOHUGEPAGE },
-	{ "collapse", LANG_ADVICE_COLLAPSE },
-	{ "free", LANG_ADVICE_FREE },
-	{ "cold", LANG_ADVICE_COLD },
-	{ "pageout", LANG_ADVICE_PAGEOUT },
-	{ "remove", LANG_ADVICE_REMOVE },
-	{ "populate_read", LANG_ADVICE_POPULATE_READ },
-	{ "populate_write", LANG_ADVICE_POPULATE_WRITE },
-	{ NULL, 0 }
-};
-static const struct lang_choice choices_age[] = {
-	{ "clear_flush_young", LANG_AGE_CLEAR_FLUSH_YOUNG },
-	{ "clear_young", LANG_AGE_CLEAR_YOUNG },
-	{ "test_young", LANG_AGE_TEST_YOUNG },
-	{ NULL, 0 }
-};
-static const struct lang_choice choices_order[] = {
-	{ "relaxed", LANG_ORDER_RELAXED }, { "release", LANG_ORDER_RELEASE }, { NULL, 0 }
-};
+static const struct lang_choice choices_advice[] = { { "dontneed", LANG_ADVICE_DONTNEED },
+						     { "hugepage", LANG_ADVICE_HUGEPAGE },
+						     { "nohugepage", LANG_ADVICE_NOHUGEPAGE },
+						     { "collapse", LANG_ADVICE_COLLAPSE },
+						     { "free", LANG_ADVICE_FREE },
+						     { "cold", LANG_ADVICE_COLD },
+						     { "pageout", LANG_ADVICE_PAGEOUT },
+						     { "remove", LANG_ADVICE_REMOVE },
+						     { "populate_read", LANG_ADVICE_POPULATE_READ },
+						     { "populate_write",
+						       LANG_ADVICE_POPULATE_WRITE },
+						     { NULL, 0 } };
+static const struct lang_choice choices_age[] = { { "clear_flush_young",
+						    LANG_AGE_CLEAR_FLUSH_YOUNG },
+						  { "clear_young", LANG_AGE_CLEAR_YOUNG },
+						  { "test_young", LANG_AGE_TEST_YOUNG },
+						  { NULL, 0 } };
+static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
+						    { "release", LANG_ORDER_RELEASE },
+						    { NULL, 0 } };
 
-#define AT(member)     offsetof(struct lang_line, member), sizeof(((struct lang_line *)NULL)->member)
-#define END_OF_FIELDS  { NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
+#define AT(member) offsetof(struct lang_line, member), sizeof(((struct lang_line *)NULL)->member)
 
-/* One key to a line. */
+/* One key: its name, its type if that is not said, whether it is needed, where its value lives. */
 /* clang-format off */
+#define NUMBER(key, type, need, member, min, max, dflt) \
+	{ key, type, need, AT(member), min, max, dflt, NULL }
+#define CHOICE(key, need, member, dflt, choices) \
+	{ key, FIELD_CHOICE, need, AT(member), 0, 0, dflt, choices }
+#define OTHER(key, type, need, member) \
+	{ key, type, need, AT(member), 0, 0, 0, NULL }
+#define END_OF_FIELDS \
+	{ NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
+/* clang-format on */
 
-/*	  key		type		need		where			min	max		default	choices */
 static const struct lang_field fields_scenario[] = {
-	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.scenario.name),	0, 0, 0, NULL },
-	{ "arch",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.arch),	0, 0, LANG_ARCH_BOTH, choices_arch },
-	{ "vcpus",	FIELD_DEC,	NEED_NO,	AT(u.scenario.vcpus),	1, LANG_VCPUS_MAX, 1, NULL },
-	{ "manual",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.manual),	0, 0, 0, choices_manual },
-	{ "eager",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.eager),	0, 0, UINT32_MAX, choices_yes_no },
-	{ "nx",		FIELD_CHOICE,	NEED_NO,	AT(u.scenario.nx),	0, 0, LANG_NX_UNSET, choices_nx },
-	{ "zapall",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.zapall),	0, 0, 1, choices_bit },
-	{ "chunk",	FIELD_HEX,	NEED_NO,	AT(u.scenario.chunk),	0, UINT64_MAX, 0, NULL },
-	{ "trace",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.trace),	0, 0, 1, choices_bit },
-	{ "timing",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.racy),	0, 0, 0, choices_timing },
-	{ "raw",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.raw),	0, 0, 0, choices_bit },
-	{ "policy",	FIELD_TEXT,	NEED_NO,	AT(u.scenario.policy),	0, 0, 0, NULL },
-	{ "geom",	FIELD_NAME,	NEED_NO,	AT(u.scenario.geom),	0, 0, 0, NULL },
-	{ "code",	FIELD_CHOICE,	NEED_NO,	AT(u.scenario.code),	0, 0, 1, choices_bit },
-	{ "inject",	FIELD_TEXT,	NEED_NO,	AT(u.scenario.inject),	0, 0, 0, NULL },
-	{ "mem",	FIELD_NAME,	NEED_NO,	AT(u.scenario.mem),	0, 0, 0, NULL },
-	{ "ring",	FIELD_HEX,	NEED_NO,	AT(u.scenario.ring),	0, UINT32_MAX, 0, NULL },
-	END_OF_FIELDS
+	OTHER("name", FIELD_NAME, NEED_YES, u.scenario.name),
+	CHOICE("arch", NEED_NO, u.scenario.arch, LANG_ARCH_BOTH, choices_arch),
+	NUMBER("vcpus", FIELD_DEC, NEED_NO, u.scenario.vcpus, 1, LANG_VCPUS_MAX, 1),
+	CHOICE("manual", NEED_NO, u.scenario.manual, 0, choices_manual),
+	CHOICE("eager", NEED_NO, u.scenario.eager, UINT32_MAX, choices_yes_no),
+	CHOICE("nx", NEED_NO, u.scenario.nx, LANG_NX_UNSET, choices_nx),
+	CHOICE("zapall", NEED_NO, u.scenario.zapall, 1, choices_bit),
+	NUMBER("chunk", FIELD_HEX, NEED_NO, u.scenario.chunk, 0, UINT64_MAX, 0),
+	CHOICE("trace", NEED_NO, u.scenario.trace, 1, choices_bit),
+	CHOICE("timing", NEED_NO, u.scenario.racy, 0, choices_timing),
+	CHOICE("raw", NEED_NO, u.scenario.raw, 0, choices_bit),
+	OTHER("policy", FIELD_TEXT, NEED_NO, u.scenario.policy),
+	OTHER("geom", FIELD_NAME, NEED_NO, u.scenario.geom),
+	CHOICE("code", NEED_NO, u.scenario.code, 1, choices_bit),
+	OTHER("inject", FIELD_TEXT, NEED_NO, u.scenario.inject),
+	OTHER("mem", FIELD_NAME, NEED_NO, u.scenario.mem),
+	NUMBER("ring", FIELD_HEX, NEED_NO, u.scenario.ring, 0, UINT32_MAX, 0),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_map[] = {
-	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.host_map.name),	0, 0, 0, NULL },
-	{ "size",	FIELD_HEX,	NEED_YES,	AT(u.host_map.size),	1, UINT64_MAX, 0, NULL },
-	{ "backing",	FIELD_CHOICE,	NEED_YES,	AT(u.host_map.backing),	0, 0, 0, choices_backing },
-	END_OF_FIELDS
+	OTHER("name", FIELD_NAME, NEED_YES, u.host_map.name),
+	NUMBER("size", FIELD_HEX, NEED_YES, u.host_map.size, 1, UINT64_MAX, 0),
+	CHOICE("backing", NEED_YES, u.host_map.backing, 0, choices_backing),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_range[] = {
-	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
-	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
-	END_OF_FIELDS
+	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
+	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_touch[] = {
-	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
-	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
-	{ "mode",	FIELD_CHOICE,	NEED_YES,	AT(u.host.write),	0, 0, 0, choices_mode },
-	{ "stride",	FIELD_HEX,	NEED_NO,	AT(u.host.stride),	1, UINT64_MAX, 0x1000, NULL },
-	END_OF_FIELDS
+	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
+	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
+	CHOICE("mode", NEED_YES, u.host.write, 0, choices_mode),
+	NUMBER("stride", FIELD_HEX, NEED_NO, u.host.stride, 1, UINT64_MAX, 0x1000),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_madvise[] = {
-	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
-	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
-	{ "advice",	FIELD_CHOICE,	NEED_YES,	AT(u.host.advice),	0, 0, 0, choices_advice },
-	END_OF_FIELDS
+	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
+	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
+	CHOICE("advice", NEED_YES, u.host.advice, 0, choices_advice),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_mprotect[] = {
-	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
-	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
-	{ "prot",	FIELD_CHOICE,	NEED_YES,	AT(u.host.prot_write),	0, 0, 0, choices_prot },
-	END_OF_FIELDS
+	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
+	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
+	CHOICE("prot", NEED_YES, u.host.prot_write, 0, choices_prot),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_age[] = {
-	{ "map",	FIELD_LOC,	NEED_YES,	AT(u.host.loc),		0, 0, 0, NULL },
-	{ "len",	FIELD_HEX,	NEED_YES,	AT(u.host.len),		1, UINT64_MAX, 0, NULL },
-	{ "mode",	FIELD_CHOICE,	NEED_YES,	AT(u.host.age),		0, 0, 0, choices_age },
-	END_OF_FIELDS
+	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
+	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
+	CHOICE("mode", NEED_YES, u.host.age, 0, choices_age),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_set_region[] = {
-	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.region.slot),	0, UINT32_MAX, 0, NULL },
-	{ "gpa",	FIELD_HEX,	NEED_YES,	AT(u.region.gpa),	0, UINT64_MAX, 0, NULL },
-	{ "size",	FIELD_HEX,	NEED_YES,	AT(u.region.size),	0, UINT64_MAX, 0, NULL },
-	{ "flags",	FIELD_FLAGS,	NEED_YES,	AT(u.region.flags),	0, 0, 0, NULL },
-	{ "map",	FIELD_LOC,	NEED_EITHER,	AT(u.region.loc),	0, 0, 0, NULL },
-	{ "hva",	FIELD_HVA,	NEED_EITHER,	AT(u.region.loc),	0, UINT64_MAX, 0, NULL },
-	{ "bitmap",	FIELD_BITMAP,	NEED_NO,	AT(u.region.bitmap),	0, 0, 0, NULL },
-	{ "fail",	FIELD_NAME,	NEED_NO,	AT(u.region.fail),	0, 0, 0, NULL },
-	END_OF_FIELDS
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.region.slot, 0, UINT32_MAX, 0),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.region.gpa, 0, UINT64_MAX, 0),
+	NUMBER("size", FIELD_HEX, NEED_YES, u.region.size, 0, UINT64_MAX, 0),
+	OTHER("flags", FIELD_FLAGS, NEED_YES, u.region.flags),
+	OTHER("map", FIELD_LOC, NEED_EITHER, u.region.loc),
+	OTHER("hva", FIELD_HVA, NEED_EITHER, u.region.loc),
+	OTHER("bitmap", FIELD_BITMAP, NEED_NO, u.region.bitmap),
+	OTHER("fail", FIELD_NAME, NEED_NO, u.region.fail),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_get_dirty[] = {
-	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.log.slot),		0, UINT32_MAX, 0, NULL },
-	END_OF_FIELDS
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
+	END_OF_FIELDS,
 };
-static const struct lang_field fields_clear_dirty[] = {
-	{ "slot",	FIELD_DEC,	NEED_YES,	AT(u.log.slot),		0, UINT32_MAX, 0, NULL },
-	{ "first",	FIELD_HEX,	NEED_YES,	AT(u.log.first),	0, UINT64_MAX, 0, NULL },
-	{ "n",		FIELD_HEX,	NEED_YES,	AT(u.log.n),		0, UINT32_MAX, 0, NULL },
-	{ "pages",	FIELD_PAGES,	NEED_YES,	AT(u.log),		0, 0, 0, NULL },
-	END_OF_FIELDS
+static const struct lang_field fields_clear_log[] = {
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
+	NUMBER("first", FIELD_HEX, NEED_YES, u.log.first, 0, UINT64_MAX, 0),
+	NUMBER("n", FIELD_HEX, NEED_YES, u.log.n, 0, UINT32_MAX, 0),
+	OTHER("pages", FIELD_PAGES, NEED_YES, u.log),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_param[] = {
-	{ "name",	FIELD_NAME,	NEED_YES,	AT(u.param.name),	0, 0, 0, NULL },
-	{ "value",	FIELD_TEXT,	NEED_YES,	AT(u.param.value),	0, 0, 0, NULL },
-	END_OF_FIELDS
+	OTHER("name", FIELD_NAME, NEED_YES, u.param.name),
+	OTHER("value", FIELD_TEXT, NEED_YES, u.param.value),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_user_bit[] = {
-	{ "map",	FIELD_NAME,	NEED_YES,	AT(u.user_bit.map),	0, 0, 0, NULL },
-	{ "page",	FIELD_HEX,	NEED_YES,	AT(u.user_bit.page),	0, UINT64_MAX, 0, NULL },
-	{ "value",	FIELD_CHOICE,	NEED_YES,	AT(u.user_bit.value),	0, 0, 0, choices_bit },
-	{ "order",	FIELD_CHOICE,	NEED_NO,	AT(u.user_bit.order),	0, 0, LANG_ORDER_RELAXED, choices_order },
-	END_OF_FIELDS
+	OTHER("map", FIELD_NAME, NEED_YES, u.user_bit.map),
+	NUMBER("page", FIELD_HEX, NEED_YES, u.user_bit.page, 0, UINT64_MAX, 0),
+	CHOICE("value", NEED_YES, u.user_bit.value, 0, choices_bit),
+	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_vcpu[] = {
-	{ "vcpu",	FIELD_VCPUS,	NEED_YES,	AT(u.guest.vcpu_mask),	0, 0, 0, NULL },
-	END_OF_FIELDS
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	END_OF_FIELDS,
 };
 static const struct lang_field fields_access[] = {
-	{ "vcpu",	FIELD_VCPUS,	NEED_YES,	AT(u.guest.vcpu_mask),	0, 0, 0, NULL },
-	{ "gpa",	FIELD_HEX,	NEED_YES,	AT(u.guest.gpa),	0, UINT64_MAX, 0, NULL },
-	{ "vstride",	FIELD_HEX,	NEED_NO,	AT(u.guest.vstride),	0, UINT64_MAX, 0, NULL },
-	{ "n",		FIELD_DEC,	NEED_NO,	AT(u.guest.n),		1, UINT32_MAX, 1, NULL },
-	{ "stride",	FIELD_HEX,	NEED_NO,	AT(u.guest.stride),	0, UINT64_MAX, 0x1000, NULL },
-	END_OF_FIELDS
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
+	NUMBER("vstride", FIELD_HEX, NEED_NO, u.guest.vstride, 0, UINT64_MAX, 0),
+	NUMBER("n", FIELD_DEC, NEED_NO, u.guest.n, 1, UINT32_MAX, 1),
+	NUMBER("stride", FIELD_HEX, NEED_NO, u.guest.stride, 0, UINT64_MAX, 0x1000),
+	END_OF_FIELDS,
 };
 
+/* clang-format off */
 static const struct lang_shape shapes[] = {
 	{ LANG_SCENARIO,	"scenario",	NULL,		fields_scenario },
 	{ LANG_HOST_MAP,	"host",		"map",		fields_map },
@@ -175,7 +184,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_HOST_AGE,	"host",		"age",		fields_age },
 	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
-	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_dirty },
+	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_log },
 	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	NULL },
 	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
 	{ LANG_OP_DUMP,		"op",		"dump",		NULL },
@@ -193,9 +202,9 @@ static const struct lang_shape shapes[] = {
 /* clang-format on */
 
 static const char *const obs_names[LANG_OBS_CLASSES] = {
-	[LANG_OBS_RET] = "ret",     [LANG_OBS_EXIT] = "exit",   [LANG_OBS_DIRTY] = "dirty",
-	[LANG_OBS_TRACE] = "trace", [LANG_OBS_STAT] = "stat",   [LANG_OBS_PAGES] = "pages",
-	[LANG_OBS_SUM] = "sum",     [LANG_OBS_TAB] = "tab",     [LANG_OBS_HOLDS] = "holds",
+	[LANG_OBS_RET] = "ret",           [LANG_OBS_EXIT] = "exit", [LANG_OBS_DIRTY] = "dirty",
+	[LANG_OBS_TRACE] = "trace",       [LANG_OBS_STAT] = "stat", [LANG_OBS_PAGES] = "pages",
+	[LANG_OBS_SUM] = "sum",           [LANG_OBS_TAB] = "tab",   [LANG_OBS_HOLDS] = "holds",
 	[LANG_OBS_VIOLATED] = "violated",
 };
 
@@ -203,14 +212,18 @@ static const struct {
 	const char *name;
 	int err;
 } errnos[] = {
-	{ "EPERM", EPERM },         { "ENOENT", ENOENT },         { "EINTR", EINTR },
-	{ "EIO", EIO },             { "ENXIO", ENXIO },           { "E2BIG", E2BIG },
-	{ "EBADF", EBADF },         { "EAGAIN", EAGAIN },         { "ENOMEM", ENOMEM },
-	{ "EACCES", EACCES },       { "EFAULT", EFAULT },         { "EBUSY", EBUSY },
-	{ "EEXIST", EEXIST },       { "EXDEV", EXDEV },           { "ENODEV", ENODEV },
-	{ "EINVAL", EINVAL },       { "ENOTTY", ENOTTY },         { "EFBIG", EFBIG },
-	{ "ENOSPC", ENOSPC },       { "ERANGE", ERANGE },         { "ENOSYS", ENOSYS },
-	{ "EOVERFLOW", EOVERFLOW }, { "EOPNOTSUPP", EOPNOTSUPP }, { "ETIMEDOUT", ETIMEDOUT },
+	{ "EPERM", EPERM },           { "ENOENT", ENOENT },
+	{ "EINTR", EINTR },           { "EIO", EIO },
+	{ "ENXIO", ENXIO },           { "E2BIG", E2BIG },
+	{ "EBADF", EBADF },           { "EAGAIN", EAGAIN },
+	{ "ENOMEM", ENOMEM },         { "EACCES", EACCES },
+	{ "EFAULT", EFAULT },         { "EBUSY", EBUSY },
+	{ "EEXIST", EEXIST },         { "EXDEV", EXDEV },
+	{ "ENODEV", ENODEV },         { "EINVAL", EINVAL },
+	{ "ENOTTY", ENOTTY },         { "EFBIG", EFBIG },
+	{ "ENOSPC", ENOSPC },         { "ERANGE", ERANGE },
+	{ "ENOSYS", ENOSYS },         { "EOVERFLOW", EOVERFLOW },
+	{ "EOPNOTSUPP", EOPNOTSUPP }, { "ETIMEDOUT", ETIMEDOUT },
 	{ "EHWPOISON", EHWPOISON },
 };
 
@@ -349,6 +362,7 @@ void lang_field_set(struct lang_line *l, const struct lang_field *f, uint64_t va
 	}
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): three texts, in one order everywhere */
 bool lang_fail(const struct lang_ctx *c, enum lang_error code, const char *found,
 	       const char *expected, const char *what, ...)
 {
@@ -390,8 +404,8 @@ void lang_line_copy(struct lang_line *dst, const struct lang_line *src)
 	*dst = *src;
 	dst->text = g_strdup(src->text);
 	if (src->kind == LANG_OP_CLEAR_DIRTY)
-		dst->u.log.ranges =
-			g_memdup2(src->u.log.ranges, src->u.log.nr_ranges * sizeof(struct lang_range));
+		dst->u.log.ranges = g_memdup2(src->u.log.ranges,
+					      src->u.log.nr_ranges * sizeof(struct lang_range));
 	if (kind_has_obs(src->kind))
 		dst->u.obs.text = g_strdup(src->u.obs.text);
 }
@@ -411,6 +425,7 @@ bool lang_line_equal(const struct lang_line *a, const struct lang_line *b)
 	return g_string_equal(ta, tb);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the long text, then the short key */
 char *lang_obs_value(const char *text, const char *key)
 {
 	size_t len = strlen(key);

@@ -3,15 +3,15 @@
  * The scenario language: one line of text to one struct, and back.
  *
  * Scenario files hold inputs only, records hold inputs and the observations that answer them; both
- * are sequences of lines of this one grammar, `word [word] key=value ...`, with comments from '#' to
- * the end of the line. The vocabulary of the operations is that of the KVM ioctls; the observations
- * are spelled as the recorder of a real kernel spells them.
+ * are sequences of lines of this one grammar, `word [word] key=value ...`, with comments from '#'
+ * to the end of the line. The vocabulary of the operations is that of the KVM ioctls; the
+ * observations are spelled as the recorder of a real kernel spells them.
  *
  * Invariants:
  *  L1 A line that was parsed keeps its words: lang_print_line() repeats them, separated by single
  *     spaces, so that a record is reproduced byte for byte.
- *  L2 parse(print(x)) equals x, for the kept text and for the canonical text; printing the canonical
- *     text's parse canonically gives the same text.
+ *  L2 parse(print(x)) equals x, for the kept text and for the canonical text; printing the
+ *     canonical text's parse canonically gives the same text.
  *  L3 Everything unknown, doubled, missing, out of range or followed by junk is an error that names
  *     the file, the line, what was expected and what was found. Nothing is clamped or defaulted
  *     except the optional keys whose defaults are listed at their fields.
@@ -58,32 +58,32 @@ enum lang_error {
 
 /* What a line is. */
 enum lang_kind {
-	LANG_BLANK,            /* nothing, or a comment only */
-	LANG_SCENARIO,         /* u.scenario */
-	LANG_HOST_MAP,         /* u.host_map */
-	LANG_HOST_TOUCH,       /* u.host: loc, len, write, stride */
-	LANG_HOST_MADVISE,     /* u.host: loc, len, advice */
-	LANG_HOST_MUNMAP,      /* u.host: loc, len */
-	LANG_HOST_REMAP,       /* u.host: loc, len */
-	LANG_HOST_MPROTECT,    /* u.host: loc, len, prot_write */
-	LANG_HOST_AGE,         /* u.host: loc, len, age */
-	LANG_OP_SET_REGION,    /* u.region */
-	LANG_OP_GET_DIRTY,     /* u.log: slot */
-	LANG_OP_CLEAR_DIRTY,   /* u.log */
-	LANG_OP_RESET_RINGS,   /* no arguments */
-	LANG_OP_PARAM,         /* u.param */
-	LANG_OP_DUMP,          /* no arguments */
-	LANG_OP_USER_BIT,      /* u.user_bit */
-	LANG_GUEST_NOP,        /* u.guest: vcpu_mask */
-	LANG_GUEST_READ,       /* u.guest */
-	LANG_GUEST_WRITE,      /* u.guest */
-	LANG_GUEST_EXEC,       /* u.guest */
-	LANG_GUEST_SPIN,       /* u.guest: vcpu_mask */
-	LANG_GUEST_UNSPIN,     /* u.guest: vcpu_mask */
-	LANG_EXPECT,           /* u.obs: an observation that the line before must have given */
-	LANG_SKIP,             /* the scenario was refused; no arguments */
-	LANG_END,              /* the end of a scenario of a record; no arguments */
-	LANG_OBS,              /* u.obs */
+	LANG_BLANK,          /* nothing, or a comment only */
+	LANG_SCENARIO,       /* u.scenario */
+	LANG_HOST_MAP,       /* u.host_map */
+	LANG_HOST_TOUCH,     /* u.host: loc, len, write, stride */
+	LANG_HOST_MADVISE,   /* u.host: loc, len, advice */
+	LANG_HOST_MUNMAP,    /* u.host: loc, len */
+	LANG_HOST_REMAP,     /* u.host: loc, len */
+	LANG_HOST_MPROTECT,  /* u.host: loc, len, prot_write */
+	LANG_HOST_AGE,       /* u.host: loc, len, age */
+	LANG_OP_SET_REGION,  /* u.region */
+	LANG_OP_GET_DIRTY,   /* u.log: slot */
+	LANG_OP_CLEAR_DIRTY, /* u.log */
+	LANG_OP_RESET_RINGS, /* no arguments */
+	LANG_OP_PARAM,       /* u.param */
+	LANG_OP_DUMP,        /* no arguments */
+	LANG_OP_USER_BIT,    /* u.user_bit */
+	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */
+	LANG_GUEST_READ,     /* u.guest */
+	LANG_GUEST_WRITE,    /* u.guest */
+	LANG_GUEST_EXEC,     /* u.guest */
+	LANG_GUEST_SPIN,     /* u.guest: vcpu_mask */
+	LANG_GUEST_UNSPIN,   /* u.guest: vcpu_mask */
+	LANG_EXPECT,         /* u.obs: an observation that the line before must have given */
+	LANG_SKIP,           /* the scenario was refused; no arguments */
+	LANG_END,            /* the end of a scenario of a record; no arguments */
+	LANG_OBS,            /* u.obs */
 };
 
 /* The classes of observations, in the order in which a step prints them. */
@@ -154,20 +154,20 @@ struct lang_scenario {
 	char name[64];
 	enum lang_arch arch; /* arch=x86|arm64|both; default both */
 	unsigned vcpus;      /* 1..LANG_VCPUS_MAX; default 1 */
-	unsigned manual;     /* argument of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: 0, 1 or 3; default 0 */
-	int eager;           /* kvm.eager_page_split: -1 not set, 0 N, 1 Y; default -1 */
-	enum lang_nx nx;     /* nx=off|force; default not set */
-	bool zapall;         /* KVM_X86_QUIRK_SLOT_ZAP_ALL; default true */
-	uint64_t chunk;      /* KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE in bytes; default 0, not set */
-	bool trace;          /* default true */
-	bool racy;           /* timing=racy; default false */
-	bool raw;            /* default false */
-	char policy[128];    /* default empty: from the record or the command line */
-	char geom[32];       /* default empty: the policy's own */
-	bool code;           /* slot 31 and the fetch before each guest step; default true */
-	char inject[64];     /* fault injection; default empty, also for inject=none */
-	char mem[16];        /* memory model; default empty: the policy's own */
-	uint32_t ring;       /* argument of KVM_CAP_DIRTY_LOG_RING in bytes; default 0, no ring */
+	unsigned manual;  /* argument of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: 0, 1 or 3; default 0 */
+	int eager;        /* kvm.eager_page_split: -1 not set, 0 N, 1 Y; default -1 */
+	enum lang_nx nx;  /* nx=off|force; default not set */
+	bool zapall;      /* KVM_X86_QUIRK_SLOT_ZAP_ALL; default true */
+	uint64_t chunk;   /* KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE in bytes; default 0, not set */
+	bool trace;       /* default true */
+	bool racy;        /* timing=racy; default false */
+	bool raw;         /* default false */
+	char policy[128]; /* default empty: from the record or the command line */
+	char geom[32];    /* default empty: the policy's own */
+	bool code;        /* slot 31 and the fetch before each guest step; default true */
+	char inject[64];  /* fault injection; default empty, also for inject=none */
+	char mem[16];     /* memory model; default empty: the policy's own */
+	uint32_t ring;    /* argument of KVM_CAP_DIRTY_LOG_RING in bytes; default 0, no ring */
 };
 
 struct lang_host_map {

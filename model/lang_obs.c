@@ -3,10 +3,9 @@
  * The scenario language: the shape of the observations. They are kept as text; here only their
  * spelling is checked, so that a record that was cut or edited is refused and not compared.
  */
-#include "model/lang.h"
-
 #include <string.h>
 
+#include "model/lang.h"
 #include "model/lang_priv.h"
 
 /* The words of an observation after its first, and how far the check has come. */
@@ -101,9 +100,9 @@ static bool check_ret(struct cursor *cur)
 static bool check_exit(struct cursor *cur)
 {
 	static const char *const mmio_keys[] = { "gpa", "len", "n", NULL };
-	static const char *const reasons[] = { "done",        "internal_error", "shutdown",
-					       "userfault",   "memory_fault",   "dirty_ring_full",
-					       "mmio-write",  "mmio-read" };
+	static const char *const reasons[] = { "done",       "internal_error", "shutdown",
+					       "userfault",  "memory_fault",   "dirty_ring_full",
+					       "mmio-write", "mmio-read" };
 	const char *err;
 	size_t i = 0;
 
@@ -129,7 +128,7 @@ static bool check_exit(struct cursor *cur)
 
 static bool check_dirty(struct cursor *cur)
 {
-	uint64_t n, sum = 0;
+	uint64_t n = 0, sum = 0;
 	g_autofree struct lang_range *ranges = NULL;
 	unsigned nr_ranges;
 	const char *pages;
@@ -318,7 +317,7 @@ bool lang_check_obs(const struct lang_ctx *c, char *const *words, unsigned nr_wo
 		break;
 	}
 	return lang_fail(c, LANG_ERROR_WORD, words[0],
-			 expect ? "ret exit dirty trace stat pages sum tab holds or violated" :
-				  "ret exit dirty trace stat pages sum or tab",
+			 expect ? "ret exit dirty trace stat pages sum tab holds or violated"
+				: "ret exit dirty trace stat pages sum or tab",
 			 "unknown observation");
 }

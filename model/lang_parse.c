@@ -3,10 +3,9 @@
  * The scenario language: from text to struct lang_line. A line is cut into words first; its first
  * one or two words choose the list of keys, and each further word must be one of them.
  */
-#include "model/lang.h"
-
 #include <string.h>
 
+#include "model/lang.h"
 #include "model/lang_priv.h"
 
 enum {
@@ -111,14 +110,16 @@ bool lang_parse_pages(const char *s, struct lang_range **ranges, unsigned *nr_ra
 {
 	g_auto(GStrv) parts = g_strsplit(s, ",", 0);
 	unsigned nr = g_strv_length(parts);
-	g_autofree struct lang_range *r = g_new0(struct lang_range, nr);
+	struct lang_range *r = g_new0(struct lang_range, nr);
+	bool ok = nr != 0;
 
-	if (nr == 0)
+	for (unsigned i = 0; ok && i < nr; i++)
+		ok = parse_range(parts[i], &r[i]) && (i == 0 || r[i].start >= r[i - 1].end);
+	if (!ok) {
+		g_free(r);
 		return false;
-	for (unsigned i = 0; i < nr; i++)
-		if (!parse_range(parts[i], &r[i]) || (i && r[i].start < r[i - 1].end))
-			return false;
-	*ranges = g_steal_pointer(&r);
+	}
+	*ranges = r;
 	*nr_ranges = nr;
 	return true;
 }
@@ -191,8 +192,8 @@ static bool has_unit(const char *value)
 	       (g_str_has_suffix(value, "pg") || g_str_has_suffix(value, "blk"));
 }
 
-static bool parse_number(const struct lang_ctx *c, struct lang_line *out, const struct lang_field *f,
-			 const char *value)
+static bool parse_number(const struct lang_ctx *c, struct lang_line *out,
+			 const struct lang_field *f, const char *value)
 {
 	g_autofree char *expected = NULL;
 	uint64_t v;
@@ -211,8 +212,8 @@ static bool parse_number(const struct lang_ctx *c, struct lang_line *out, const 
 	return lang_fail(c, LANG_ERROR_NUMBER, value, expected, "value of '%s'", f->key);
 }
 
-static bool parse_choice(const struct lang_ctx *c, struct lang_line *out, const struct lang_field *f,
-			 const char *value)
+static bool parse_choice(const struct lang_ctx *c, struct lang_line *out,
+			 const struct lang_field *f, const char *value)
 {
 	g_autofree char *expected = NULL;
 
@@ -226,8 +227,8 @@ static bool parse_choice(const struct lang_ctx *c, struct lang_line *out, const 
 	return lang_fail(c, LANG_ERROR_WORD, value, expected, "value of '%s'", f->key);
 }
 
-static bool parse_string(const struct lang_ctx *c, struct lang_line *out, const struct lang_field *f,
-			 const char *value)
+static bool parse_string(const struct lang_ctx *c, struct lang_line *out,
+			 const struct lang_field *f, const char *value)
 {
 	bool wide = f->type == FIELD_TEXT;
 	g_autofree char *expected = NULL;
@@ -247,8 +248,8 @@ static bool parse_location(const struct lang_ctx *c, struct lang_line *out,
 	if (f->type == FIELD_HVA) {
 		loc.is_hva = true;
 		if (!lang_parse_u64(value, &loc.hva))
-			return lang_fail(c, LANG_ERROR_NUMBER, value, "an address, 0x and hex digits",
-					 "value of '%s'", f->key);
+			return lang_fail(c, LANG_ERROR_NUMBER, value,
+					 "an address, 0x and hex digits", "value of '%s'", f->key);
 	} else if (!lang_parse_loc(value, &loc) || loc.is_hva) {
 		return lang_fail(c, LANG_ERROR_WORD, value, "NAME+OFFSET, such as m0+0x1000",
 				 "value of '%s'", f->key);
@@ -326,8 +327,8 @@ static const struct lang_field *find_field(const struct lang_field *fields, cons
 	return NULL;
 }
 
-static bool parse_key(const struct lang_ctx *c, struct lang_line *out, const struct lang_shape *shape,
-		      const char *word, uint64_t *seen)
+static bool parse_key(const struct lang_ctx *c, struct lang_line *out,
+		      const struct lang_shape *shape, const char *word, uint64_t *seen)
 {
 	const char *eq = strchr(word, '=');
 	const struct lang_field *f;
@@ -374,11 +375,11 @@ static bool check_needs(const struct lang_ctx *c, const struct lang_shape *shape
 		}
 	}
 	if (has_either && either == 0)
-		return lang_fail(c, LANG_ERROR_MISSING, NULL, "map= or hva=",
-				 "missing place of '%s'", name);
+		return lang_fail(c, LANG_ERROR_MISSING, NULL,
+				 "map= or hva=", "missing place of '%s'", name);
 	if (either > 1)
-		return lang_fail(c, LANG_ERROR_DOUBLED, "both", "map= or hva=",
-				 "doubled place of '%s'", name);
+		return lang_fail(c, LANG_ERROR_DOUBLED, "both",
+				 "map= or hva=", "doubled place of '%s'", name);
 	return true;
 }
 
@@ -417,8 +418,8 @@ static bool check_sense(const struct lang_ctx *c, const struct lang_line *l)
 	if (l->kind >= LANG_HOST_TOUCH && l->kind <= LANG_HOST_AGE &&
 	    !g_uint64_checked_add(&end, l->u.host.loc.off, l->u.host.len))
 		return lang_fail(c, LANG_ERROR_NUMBER, "an end past 2^64",
-				 "an offset and a length whose sum fits in 64 bits", "range of '%s'",
-				 lang_kind_name(l->kind));
+				 "an offset and a length whose sum fits in 64 bits",
+				 "range of '%s'", lang_kind_name(l->kind));
 	if (l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC && !guest_fits(&l->u.guest))
 		return lang_fail(c, LANG_ERROR_NUMBER, "an end past 2^64",
 				 "addresses that fit in 64 bits", "accesses of '%s'",
@@ -456,7 +457,8 @@ static bool parse_obs(const struct lang_ctx *c, struct lang_line *out, char *con
 		      unsigned nr_words, bool expect)
 {
 	if (nr_words == 0)
-		return lang_fail(c, LANG_ERROR_MISSING, NULL, "an observation", "argument of 'expect'");
+		return lang_fail(c, LANG_ERROR_MISSING, NULL, "an observation",
+				 "argument of 'expect'");
 	if (!lang_check_obs(c, words, nr_words, expect, &out->u.obs.cls))
 		return false;
 	out->kind = expect ? LANG_EXPECT : LANG_OBS;
@@ -502,6 +504,19 @@ static size_t length_up_to(const char *s, size_t max)
 	return end ? (size_t)(end - s) : max;
 }
 
+static bool is_allowed(char ch, bool in_comment)
+{
+	return ch == '\t' || (ch >= ' ' && ch < 0x7f) || (in_comment && ch != '\n');
+}
+
+static bool bad_byte(const struct lang_ctx *c, char ch, size_t column)
+{
+	g_autofree char *found =
+		g_strdup_printf("byte 0x%02x in column %zu", (unsigned char)ch, column);
+
+	return lang_fail(c, LANG_ERROR_SYNTAX, found, "printable ASCII", "character");
+}
+
 /* Check a line's bytes and cut it into words; a comment is dropped. */
 static bool split(const struct lang_ctx *c, const char *text, GPtrArray *words)
 {
@@ -511,18 +526,13 @@ static bool split(const struct lang_ctx *c, const char *text, GPtrArray *words)
 	if (len && text[len - 1] == '\n')
 		len--;
 	if (len > LANG_LINE_MAX)
-		return lang_fail(c, LANG_ERROR_SYNTAX, "more", "at most 65536 bytes", "length of the line");
+		return lang_fail(c, LANG_ERROR_SYNTAX, "more", "at most 65536 bytes",
+				 "length of the line");
 	end = strcspn(text, "#");
 	end = MIN(end, len);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char ch = (unsigned char)text[i];
-		g_autofree char *found = NULL;
-
-		if (ch == '\t' || (ch >= ' ' && ch < 0x7f) || (i >= end && ch != '\n'))
-			continue;
-		found = g_strdup_printf("byte 0x%02x in column %zu", ch, i + 1);
-		return lang_fail(c, LANG_ERROR_SYNTAX, found, "printable ASCII", "character");
-	}
+	for (size_t i = 0; i < len; i++)
+		if (!is_allowed(text[i], i >= end))
+			return bad_byte(c, text[i], i + 1);
 	for (size_t i = 0; i <= end; i++) {
 		if (i < end && text[i] != ' ' && text[i] != '\t')
 			continue;
@@ -533,6 +543,7 @@ static bool split(const struct lang_ctx *c, const char *text, GPtrArray *words)
 	return true;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the text, then what to call it */
 bool lang_parse_line(const char *text, const char *file, unsigned lineno, struct lang_line *out,
 		     GError **error)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scenario language: from struct lang_line to text, by the same list of keys that the parser uses.
+ * The scenario language: from struct lang_line to text, by the list of keys that the parser uses.
  */
-#include "model/lang.h"
-
 #include <string.h>
 
+#include "model/lang.h"
 #include "model/lang_priv.h"
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"

@@ -2,9 +2,9 @@
 /*
  * Inside of the scenario language, for model/lang*.c only.
  *
- * The keys of every input line are listed once, in lang.c; the parser and the printer both work from
- * that list. A field says where its value lives in struct lang_line, how it is spelled and what it is
- * when it is left out.
+ * The keys of every input line are listed once, in lang.c; the parser and the printer both work
+ * from that list. A field says where its value lives in struct lang_line, how it is spelled and
+ * what it is when it is left out.
  */
 #ifndef MODEL_LANG_PRIV_H
 #define MODEL_LANG_PRIV_H
@@ -40,10 +40,10 @@ struct lang_field {
 	const char *key; /* NULL ends a list */
 	enum lang_field_type type;
 	enum lang_field_need need;
-	size_t offset;    /* in struct lang_line */
-	size_t size;      /* bytes: 1, 4 or 8 of a number or choice; capacity of a string */
+	size_t offset;     /* in struct lang_line */
+	size_t size;       /* bytes: 1, 4 or 8 of a number or choice; capacity of a string */
 	uint64_t min, max; /* of a number */
-	uint64_t dflt;    /* of a number or choice */
+	uint64_t dflt;     /* of a number or choice */
 	const struct lang_choice *choices;
 };
 

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-G_DEFINE_QUARK(s2sim-record-error, record_error)
+G_DEFINE_QUARK(s2sim - record - error, record_error)
 
 /* What is known while a file is being read. */
 struct reader {
@@ -65,8 +65,8 @@ static bool fail(const struct reader *rd, const char *format, ...)
 	va_start(ap, format);
 	text = g_strdup_vprintf(format, ap);
 	va_end(ap);
-	g_set_error(rd->error, RECORD_ERROR, RECORD_ERROR_FORMAT, "%s:%u: %s", rd->r->name, rd->line,
-		    text);
+	g_set_error(rd->error, RECORD_ERROR, RECORD_ERROR_FORMAT, "%s:%u: %s", rd->r->name,
+		    rd->line, text);
 	return false;
 }
 
@@ -107,7 +107,8 @@ static bool check_map(const struct reader *rd, const struct lang_line *l)
 		return true;
 	if (loc->is_hva || has_map(rd, loc->map))
 		return true;
-	return fail(rd, "unknown mapping, expected one made by 'host map' above, found '%s'", loc->map);
+	return fail(rd, "unknown mapping, expected one made by 'host map' above, found '%s'",
+		    loc->map);
 }
 
 static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
@@ -117,7 +118,8 @@ static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
 	if (l->kind < LANG_GUEST_NOP || l->kind > LANG_GUEST_UNSPIN || vcpus >= LANG_VCPUS_MAX ||
 	    l->u.guest.vcpu_mask >> vcpus == 0)
 		return true;
-	return fail(rd, "unknown vCPU, expected numbers below vcpus=%u, found '%s'", vcpus, l->text);
+	return fail(rd, "unknown vCPU, expected numbers below vcpus=%u, found '%s'", vcpus,
+		    l->text);
 }
 
 static bool add_input(struct reader *rd, struct lang_line *l)
@@ -154,8 +156,9 @@ static bool add_obs(struct reader *rd, struct lang_line *l)
 	if (rd->step->obs->len) {
 		last = g_ptr_array_index(rd->step->obs, rd->step->obs->len - 1);
 		if (last->u.obs.cls > l->u.obs.cls)
-			return fail(rd, "misplaced observation, expected it above the '%s' line, "
-					"found '%s'",
+			return fail(rd,
+				    "misplaced observation, expected it above the '%s' line, "
+				    "found '%s'",
 				    lang_obs_name(last->u.obs.cls), l->text);
 	}
 	keep(rd->step->obs, l);
@@ -191,8 +194,9 @@ static bool close_scenario(struct reader *rd, const struct lang_line *l)
 		return fail(rd, "misplaced line, expected 'scenario', found '%s'", l->text);
 	rd->r->is_record = true;
 	if (skip && (rd->scen->skip || rd->scen->steps->len))
-		return fail(rd, "misplaced line, expected 'skip' once and right after 'scenario', "
-				"found '%s'",
+		return fail(rd,
+			    "misplaced line, expected 'skip' once and right after 'scenario', "
+			    "found '%s'",
 			    l->text);
 	if (skip) {
 		rd->scen->skip = true;
@@ -250,7 +254,8 @@ static void read_param(struct record_params *params, const char *text)
 		char *value;
 		size_t size;
 	} known[] = {
-		{ "eager_page_split = ", params->eager_page_split, sizeof(params->eager_page_split) },
+		{ "eager_page_split = ", params->eager_page_split,
+		  sizeof(params->eager_page_split) },
 		{ "nx_huge_pages = ", params->nx_huge_pages, sizeof(params->nx_huge_pages) },
 		{ "mmio_caching = ", params->mmio_caching, sizeof(params->mmio_caching) },
 	};
@@ -283,8 +288,8 @@ static bool read_line(struct reader *rd, const char *start, size_t len)
 	if (memchr(start, '\0', len))
 		return fail(rd, "character, expected text, found a NUL byte");
 	if (len > LANG_LINE_MAX)
-		return fail(rd, "length of the line, expected at most %d bytes, found %zu", LANG_LINE_MAX,
-			    len);
+		return fail(rd, "length of the line, expected at most %d bytes, found %zu",
+			    LANG_LINE_MAX, len);
 	text = g_strndup(start, len);
 	read_header(rd, text);
 	if (!lang_parse_line(text, rd->r->name, rd->line, &l, rd->error))
@@ -348,7 +353,8 @@ struct record *record_read(const char *path, GError **error)
 	if (g_file_get_contents(path, &data, &len, &cause))
 		return record_parse(data, len, path, error);
 	g_set_error(error, RECORD_ERROR, RECORD_ERROR_READ,
-		    "%s: expected a readable scenario file or record, found: %s", path, cause->message);
+		    "%s: expected a readable scenario file or record, found: %s", path,
+		    cause->message);
 	return NULL;
 }
 

@@ -2,16 +2,16 @@
 /*
  * Scenario files and records: a whole file of the scenario language as a tree.
  *
- * A scenario file holds scenarios, each of which ends where the next one starts. A record also holds
- * the observations after each input, and closes each scenario with `end`. Which of the two a file is
- * follows from what stands in it.
+ * A scenario file holds scenarios, each of which ends where the next one starts. A record also
+ * holds the observations after each input, and closes each scenario with `end`. Which of the two a
+ * file is follows from what stands in it.
  *
  * Invariants:
  *  R1 A file is read whole or not at all: after an error nothing of it is left to be run.
  *  R2 Within a step the observations stand in the order ret, exit, dirty, trace, stat, pages, sum,
  *     tab, as the recorder prints them.
- *  R3 Every vCPU that an input names is below the scenario's vcpus=; every mapping it names was made
- *     by a `host map` line above it, or is the recorder's own "code".
+ *  R3 Every vCPU that an input names is below the scenario's vcpus=; every mapping it names was
+ *     made by a `host map` line above it, or is the recorder's own "code".
  *  R4 Scenarios of a file have different names.
  *
  * Ownership: record_free() frees the tree; everything reached from it is borrowed until then.

@@ -2,9 +2,9 @@
 /*
  * From a record's header to the policy line that models the machine it was made on.
  */
-#include "traces/record.h"
-
 #include <string.h>
+
+#include "traces/record.h"
 
 /* The rest of the header's first line that starts so; NULL if there is none. */
 static const char *header_rest(const struct record *r, const char *prefix)
@@ -92,7 +92,12 @@ static bool x86_machine(const struct record *r, GString *policy, GError **error)
 	return true;
 }
 
-static void note_event(const struct record_step *step, bool *has_s2, bool *has_tlbi)
+/* Which kinds of event an arm64 record holds. */
+struct events {
+	bool has_s2, has_tlbi;
+};
+
+static void note_events(const struct record_step *step, struct events *seen)
 {
 	for (guint i = 0; i < step->obs->len; i++) {
 		const struct lang_line *l = g_ptr_array_index(step->obs, i);
@@ -100,23 +105,23 @@ static void note_event(const struct record_step *step, bool *has_s2, bool *has_t
 
 		if (l->u.obs.cls != LANG_OBS_TRACE)
 			continue;
-		*has_s2 |= g_str_has_prefix(text, "trace s2_");
-		*has_tlbi |= g_str_has_prefix(text, "trace tlbi") ||
-			     g_str_has_prefix(text, "trace call tlbi");
+		seen->has_s2 |= g_str_has_prefix(text, "trace s2_");
+		seen->has_tlbi |= g_str_has_prefix(text, "trace tlbi") ||
+				  g_str_has_prefix(text, "trace call tlbi");
 	}
 }
 
 static bool arm64_machine(const struct record *r, GString *policy)
 {
-	bool has_s2 = false, has_tlbi = false;
+	struct events seen = { false, false };
 
 	for (guint i = 0; i < r->scenarios->len; i++) {
 		const struct record_scenario *scen = g_ptr_array_index(r->scenarios, i);
 
 		for (guint j = 0; j < scen->steps->len; j++)
-			note_event(g_ptr_array_index(scen->steps, j), &has_s2, &has_tlbi);
+			note_events(g_ptr_array_index(scen->steps, j), &seen);
 	}
-	g_string_append(policy, has_s2 && !has_tlbi ? "+machine=nvhe" : "+machine=vhe");
+	g_string_append(policy, seen.has_s2 && !seen.has_tlbi ? "+machine=nvhe" : "+machine=vhe");
 	return true;
 }
 

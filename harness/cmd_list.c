@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * s2sim list: what there is to choose from.
+ */
+#include <string.h>
+
+#include "harness/cmd.h"
+#include "harness/output.h"
+#include "model/policy.h"
+#include "traces/record.h"
+
+static enum cmd_exit write_out(const GString *out)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (output_write(NULL, out, &error))
+		return CMD_OK;
+	return cmd_fail(CMD_USAGE, "list", "%s", error->message);
+}
+
+static enum cmd_exit list_scenarios(const char *path)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(GError) error = NULL;
+	struct record *file = record_read(path, &error);
+
+	if (!file)
+		return cmd_fail(CMD_USAGE, "list", "%s", error->message);
+	for (guint i = 0; i < file->scenarios->len; i++) {
+		const struct record_scenario *scen = g_ptr_array_index(file->scenarios, i);
+
+		g_string_append_printf(out, "%-32s %4u %s  %s\n", scen->header.u.scenario.name,
+				       scen->steps->len, scen->skip ? "skip " : "steps",
+				       scen->header.text);
+	}
+	record_free(file);
+	return write_out(out);
+}
+
+enum cmd_exit cmd_list(int argc, char **argv)
+{
+	const GOptionEntry entries[] = { G_OPTION_ENTRY_NULL };
+	g_autoptr(GString) out = NULL;
+	g_autofree char *found = NULL;
+
+	if (!cmd_parse(&argc, &argv, "policies | axes | scenarios FILE",
+		       "Lists the policies, the axes on which policies differ, or the scenarios of "
+		       "a file.",
+		       entries))
+		return CMD_USAGE;
+	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
+		return list_scenarios(argv[2]);
+	out = g_string_new(NULL);
+	/* One list names the bases, the presets and the axes with their variants. */
+	if (argc == 2 && (strcmp(argv[1], "policies") == 0 || strcmp(argv[1], "axes") == 0)) {
+		policy_list(out);
+		return write_out(out);
+	}
+	found = g_strjoinv(" ", argv + 1);
+	return cmd_fail(CMD_USAGE, "list",
+			"operands, expected policies, axes or scenarios FILE, found '%s'", found);
+}

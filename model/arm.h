@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the arm64 files share. */
+#ifndef MODEL_ARM_H
+#define MODEL_ARM_H
+
+#include "model/memslots.h"
+#include "model/procs.h"
+
+static inline struct s2_cfg vm_s2_cfg(const struct vm *vm)
+{
+	const struct rules *r = &vm->cfg->rules;
+
+	return (struct s2_cfg){
+		.fmt = vm->pt.fmt,
+		.fwb = r->s2_fwb,
+		.dic = r->s2_dic,
+		.tlb_range = r->s2_tlb_range,
+		.locked_marker = r->s2_locked_marker,
+		.range_ops = r->s2_range_ops,
+		.cache_line = 64,
+	};
+}
+
+/* The one stage-2 root; arm64 has it from VM creation on. */
+static inline uint32_t vm_s2_root(const struct vm *vm)
+{
+	return vm->st->roots[0].table;
+}
+
+#endif

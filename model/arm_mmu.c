@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arm64: TLB invalidation primitives, range operations over the stage-2 table, commit actions
+ * [KVM v6.1, v6.12 arch/arm64/kvm/mmu.c: stage2_apply_range, kvm_arch_flush_shadow_memslot,
+ *  kvm_mmu_wp_memory_region, kvm_mmu_split_memory_region; hyp/{vhe,nvhe}/tlb.c].
+ */
+#include <errno.h>
+
+#include "model/arm.h"
+#include "model/hostmm.h"
+
+static void count_tlbi(struct ctx *c, const struct s2_tlbi *t)
+{
+	unsigned int singles = 0;
+
+	switch ((enum s2_tlbi_kind)t->kind) {
+	case S2_TLBI_NONE:
+		break;
+	case S2_TLBI_IPA:
+		c->work.tlbi_ipa++;
+		break;
+	case S2_TLBI_IPA_NSH:
+		c->work.tlbi_ipa_local++;
+		break;
+	case S2_TLBI_RANGE:
+		c->work.tlbi_range += s2_range_instructions(&c->vm->cfg->geom, t->gfn, t->pages,
+							    &singles);
+		c->work.tlbi_ipa += singles;
+		break;
+	case S2_TLBI_VMID:
+		c->work.tlbi_vmid++;
+		break;
+	}
+}
+
+/*
+ * One primitive: stores visible, stage-2 invalidation, its completion, then stage-1 and combined
+ * entries, completion.  A whole-VMID invalidation covers both at once.
+ */
+PROC(s2_tlbi)
+{
+	BEGIN(l_tlbi);
+	if (c->rules->inject == INJ_SKIP_TLBI)
+		RETURN(0);
+	emit(c, &(struct event){ .kind = EV_TLBI, .gfn = f->t.gfn, .n = f->t.pages, .a = f->t.kind,
+				 .level = f->t.level });
+	c->work.dsb++;
+	STEP("tlbi:dsb_ishst");
+	count_tlbi(c, &f->t);
+	STEP("tlbi:stage2");
+	c->work.dsb++;
+	if (f->t.kind != S2_TLBI_VMID) {
+		STEP("tlbi:complete2");
+		c->work.tlbi_stage1++;
+		STEP("tlbi:stage1");
+		c->work.dsb++;
+	}
+	STEP("tlbi:complete");
+	RETURN(0);
+	END;
+}
+
+/* Carries the actor's operation on to its end; -EAGAIN, -ENOMEM or 0. */
+PROC(s2_op)
+{
+	BEGIN(l_req);
+	for (;;) {
+		{
+			struct s2_cfg cfg = vm_s2_cfg(c->vm);
+
+			f->req = s2_op_run(&c->vm->pt, &cfg, &c->vm->scratch[c->me_nr].s2,
+					   c->vm->cfg->walk_budget, &c->work);
+		}
+		STEP("s2_op:entry");
+		if (f->req == S2_TLBI)
+			CALL(P_s2_tlbi, l_tlbi, .t = c->vm->scratch[c->me_nr].s2.tlbi);
+		else if (f->req != S2_STEP && f->req != S2_BUDGET)
+			break;
+	}
+	if (c->vm->scratch[c->me_nr].s2.deferred) {
+		uint32_t *list = &c->vm->scratch[c->me_nr].s2.deferred;
+
+		if (c->rules->s2_locked_marker) {
+			uint32_t last = *list;
+
+			while (c->vm->pt.meta[last].link)
+				last = c->vm->pt.meta[last].link;
+			c->vm->pt.meta[last].link = c->vm->st->deferred;
+			c->vm->st->deferred = *list;
+			*list = 0;
+		} else {
+			pt_free_list(&c->vm->pt, list, &c->work);
+		}
+	}
+	RETURN(f->req == S2_AGAIN ? -EAGAIN : f->req == S2_NEED_TABLE ? -ENOMEM : 0);
+	END;
+}
+
+/* Whole VMID: what kvm_flush_remote_tlbs() is on arm64. */
+PROC(s2_flush_vmid)
+{
+	BEGIN(l_range);
+	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS });
+	c->stats.remote_tlb_flush_requests += c->rules->s2_vmid_counted;
+	c->work.flush_request++;
+	CALL(P_s2_tlbi, l_tlbi, .t = { .kind = S2_TLBI_VMID, .level = S2_LEVEL_NONE });
+	RETURN(0);
+	END;
+}
+
+/* A memslot's translations: its range (6.6 and later) or the whole VMID. */
+PROC(s2_flush_memslot)
+{
+	BEGIN(l_range);
+	if (f->flag ? c->rules->trace_memslot_flush_log : c->rules->trace_memslot_flush)
+		emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS_MEMSLOT });
+	if (c->rules->s2_range_ops && c->rules->s2_tlb_range)
+		CALL(P_s2_tlbi, l_tlbi,
+		     .t = { .kind = S2_TLBI_RANGE, .gfn = c->vm->slots[f->slot].base_gfn,
+			    .pages = c->vm->slots[f->slot].npages, .level = S2_LEVEL_NONE });
+	else
+		CALL(P_s2_flush_vmid, l_range, 0);
+	RETURN(0);
+	END;
+}
+
+/* End of the piece that starts at @gfn: ranges are cut at multiples of the largest block. */
+static gfn_t piece_end(const struct vm *vm, gfn_t gfn, gfn_t end)
+{
+	unsigned int h = vm->cfg->geom.page_shift == 12 ? 2 : 1;
+	uint64_t size = geom_pages(&vm->cfg->geom, h);
+
+	return min_u64(end, align_down_u64(gfn + size, size));
+}
+
+static void op_start(struct ctx *c, enum s2_op_kind kind, gfn_t start, gfn_t end)
+{
+	c->vm->scratch[c->me_nr].s2 = s2_op_init(&c->vm->pt, kind, vm_s2_root(c->vm),
+						 (struct gfn_range){ start, end });
+}
+
+static void emit_range(struct ctx *c, enum event_kind kind, gfn_t gfn, gfn_t end)
+{
+	emit(c, &(struct event){ .kind = (uint8_t)kind, .gfn = gfn, .n = end - gfn });
+}
+
+/* Unmaps [start, end); mmu_lock is held for write.  Return: something was mapped. */
+PROC(s2_unmap_range)
+{
+	BEGIN(l_range);
+	while (f->start < f->end) {
+		{
+			gfn_t to = piece_end(c->vm, f->start, f->end);
+
+			emit_range(c, EV_S2_UNMAP, f->start, to);
+			op_start(c, S2_OP_UNMAP, f->start, to);
+			c->vm->scratch[c->me_nr].s2.defer =
+				c->rules->s2_range_ops && c->rules->s2_tlb_range && c->rules->s2_fwb;
+			f->start = to;
+		}
+		CALL(P_s2_op, l_req, 0);
+		f->hit |= c->vm->scratch[c->me_nr].s2.hit;
+	}
+	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+	RETURN(f->hit);
+	END;
+}
+
+PROC(s2_wrprotect_range)
+{
+	BEGIN(l_range);
+	while (f->start < f->end) {
+		{
+			gfn_t to = piece_end(c->vm, f->start, f->end);
+
+			emit_range(c, EV_S2_WRPROTECT, f->start, to);
+			op_start(c, S2_OP_WRPROT, f->start, to);
+			f->start = to;
+		}
+		CALL(P_s2_op, l_req, 0);
+	}
+	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+	RETURN(0);
+	END;
+}
+
+/* f->flag 2: only test.  6.1 looks at the first leaf of the range only. */
+PROC(s2_age_range)
+{
+	BEGIN(l_range);
+	op_start(c, f->flag == 2 ? S2_OP_TEST_AGE : S2_OP_AGE, f->start,
+		 c->rules->s2_age_one ? f->start + 1 : f->end);
+	CALL(P_s2_op, l_req, 0);
+	f->hit = c->vm->scratch[c->me_nr].s2.hit;
+	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+	RETURN(f->hit);
+	END;
+}
+
+/*
+ * change_pte (6.1): maps the host's new page read-only, one page, without a table cache: nothing is
+ * installed where the last-level table is missing, although the map is attempted.
+ */
+PROC(s2_change_pte)
+{
+	BEGIN(l_range);
+	for (f->i = 0; f->i < c->vm->st->sets[0][memslots_active(c->vm, 0)].count; f->i++) {
+		{
+			uint32_t slot = memslots_ids(c->vm, 0, memslots_active(c->vm, 0))[f->i];
+			const struct memslot *s = &c->vm->slots[slot];
+			unsigned int shift = c->vm->cfg->geom.page_shift;
+
+			if (f->start < s->hva || f->start >= s->hva + (s->npages << shift) ||
+			    (s->flags & MEMSLOT_INVALID))
+				continue;
+			f->n = s->base_gfn + ((f->start - s->hva) >> shift);
+		}
+		AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+		lock_take_write(c, OBJ_MMU_LOCK);
+		emit(c, &(struct event){ .kind = EV_S2_MAP, .gfn = f->n, .n = 1, .a = ACC_R });
+		if (pt_lookup(&c->vm->pt, vm_s2_root(c->vm), f->n).height == 0) {
+			op_start(c, S2_OP_MAP, f->n, f->n + 1);
+			c->vm->scratch[c->me_nr].s2.pfn = hostmm_view(c->vm, f->start).pfn;
+			c->vm->scratch[c->me_nr].s2.access = ACC_R;
+			CALL(P_s2_op, l_req, 0);
+			c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+		}
+		lock_drop_write(c, OBJ_MMU_LOCK);
+		STEP("change_pte:done");
+	}
+	RETURN(0);
+	END;
+}
+
+PROC(s2_flush_slot)
+{
+	BEGIN(l_range);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	CALL(P_s2_unmap_range, l_range, .start = c->vm->slots[f->slot].base_gfn,
+	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	RETURN(0);
+	END;
+}
+
+PROC(act_s2_wrprot)
+{
+	BEGIN(l_range);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	CALL(P_s2_wrprotect_range, l_range, .start = c->vm->slots[f->slot].base_gfn,
+	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	STEP("wp_memory_region:unlock");
+	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH)
+		CALL(P_s2_flush_memslot, l_range, .slot = f->slot);
+	RETURN(0);
+	END;
+}
+
+/* Chunk by chunk; a chunk whose tables cannot be had ends the work without an error. */
+PROC(s2_split_range)
+{
+	BEGIN(l_range);
+	while (f->start < f->end) {
+		{
+			uint64_t chunk = c->vm->cfg->chunk_pages;
+			gfn_t to = min_u64(f->end, align_down_u64(f->start + chunk, chunk));
+
+			emit_range(c, EV_S2_SPLIT, f->start, to);
+			op_start(c, S2_OP_SPLIT, f->start, to);
+			f->start = to;
+		}
+		CALL(P_s2_op, l_req, 0);
+		if (c->me->ret < 0)
+			break;
+	}
+	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+	RETURN(0);
+	END;
+}
+
+PROC(act_s2_split)
+{
+	BEGIN(l_range);
+	if (!c->vm->cfg->chunk_pages)
+		RETURN(0);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	CALL(P_s2_split_range, l_range, .start = c->vm->slots[f->slot].base_gfn,
+	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	RETURN(0);
+	END;
+}
+
+PROC(act_s2_cache)
+{
+	BEGIN(l_range);
+	c->vm->st->split_cache = 0;
+	RETURN(0);
+	END;
+}
+
+/* Re-arms logging for the span of a mask (f->n) from gfn f->start; mmu_lock is held for write. */
+PROC(s2_log_masked)
+{
+	BEGIN(l_range);
+	{
+		unsigned int lo = (unsigned int)__builtin_ctzll(f->n);
+		unsigned int hi = 63U - (unsigned int)__builtin_clzll(f->n);
+
+		f->end = f->start + hi + 1;
+		f->start += lo;
+	}
+	CALL(P_s2_wrprotect_range, l_range, .start = f->start, .end = f->end);
+	if (c->vm->cfg->manual == 3 && c->vm->cfg->chunk_pages)
+		CALL(P_s2_split_range, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KVM_GET_DIRTY_LOG, KVM_CLEAR_DIRTY_LOG, KVM_RESET_DIRTY_RINGS
+ * [KVM v6.1, v6.12 virt/kvm/kvm_main.c: kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect;
+ *  virt/kvm/dirty_ring.c: kvm_dirty_ring_reset].
+ */
+#include <errno.h>
+
+#include "model/dirty.h"
+#include "model/memslots.h"
+#include "model/procs.h"
+
+enum {
+	RING_ENTRY_FREE = 0,
+	RING_ENTRY_DIRTY = 1,
+};
+
+/* Slot of a log ioctl: 0 with *slot set, or -errno. */
+static int find_logged(const struct vm *vm, uint32_t arg, uint32_t *slot)
+{
+	unsigned int as = arg >> 16;
+
+	if (as >= vm->cfg->rules.nr_as || (arg & 0xffff) >= vm->cfg->rules.user_slots)
+		return -EINVAL;
+	*slot = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)arg);
+	return *slot && vm->slots[*slot].bitmap ? 0 : -ENOENT;
+}
+
+int get_dirty_check(const struct vm *vm, const struct op *op, uint32_t *slot)
+{
+	return vm->cfg->ring_entries ? -ENXIO : find_logged(vm, op->slot, slot);
+}
+
+int clear_dirty_check(const struct vm *vm, const struct op *op, uint32_t *slot)
+{
+	uint64_t npages;
+	int err;
+
+	if (vm->cfg->ring_entries)
+		return -ENXIO;
+	if ((op->slot >> 16) >= vm->cfg->rules.nr_as ||
+	    (op->slot & 0xffff) >= vm->cfg->rules.user_slots || (op->first & 63))
+		return -EINVAL;
+	err = find_logged(vm, op->slot, slot);
+	if (err)
+		return err;
+	npages = vm->slots[*slot].npages;
+	if (op->first > npages || op->n > npages - op->first ||
+	    (op->n < npages - op->first && (op->n & 63)))
+		return -EINVAL;
+	return 0;
+}
+
+static void emit_dirty(struct ctx *c, uint32_t slot, const uint64_t *words)
+{
+	emit(c, &(struct event){ .kind = EV_DIRTY, .gfn = c->vm->ops[c->me_nr].slot,
+				 .n = c->vm->slots[slot].npages, .words = words });
+}
+
+/* Kicks vCPUs so that PML buffers are drained at their exits; not waited for. */
+PROC(sync_dirty_log)
+{
+	BEGIN(l_req);
+	if (c->rules->pml)
+		CALL(P_make_all_cpus_request, l_req, 0);
+	RETURN(0);
+	END;
+}
+
+/* Re-arms the pages of one word; mmu_lock is held for write. */
+PROC(log_masked)
+{
+	BEGIN(l_range);
+	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_ENABLE_LOG_MASKED,
+				 .n = f->start - c->vm->slots[f->slot].base_gfn, .mask = f->n });
+	CALL(c->rules->arch == PT_ARM64 ? P_s2_log_masked : P_x86_log_masked, l_range,
+	     .slot = f->slot, .start = f->start, .n = f->n);
+	RETURN(0);
+	END;
+}
+
+/* What follows a harvest that took bits: every stale writable translation goes. */
+PROC(harvest_flush)
+{
+	BEGIN(l_range);
+	if (c->rules->inject == INJ_SKIP_HARVEST_FLUSH)
+		RETURN(0);
+	if (c->rules->arch == PT_ARM64)
+		CALL(P_s2_flush_memslot, l_range, .slot = f->slot, .flag = 1);
+	else
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	RETURN(0);
+	END;
+}
+
+PROC(get_dirty_log)
+{
+	BEGIN(l_log);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_LOCK);
+	f->n = (uint32_t)get_dirty_check(c->vm, &c->vm->ops[c->me_nr], &f->slot);
+	if (f->n) {
+		lock_drop_write(c, OBJ_SLOTS_LOCK);
+		RETURN(f->n);
+	}
+	CALL(P_sync_dirty_log, l_req, 0);
+	f->base = c->vm->slots[f->slot].bitmap;
+	if (c->vm->cfg->manual) {
+		emit_dirty(c, f->slot, &c->vm->words[f->base]);
+		lock_drop_write(c, OBJ_SLOTS_LOCK);
+		RETURN(0);
+	}
+	f->n = (uint32_t)bitmap_words(c->vm->slots[f->slot].npages);
+	memset(&c->vm->words[f->base + f->n], 0, sizeof(uint64_t) * f->n);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	for (f->i = 0; f->i < f->n; f->i++) {
+		f->word = c->vm->words[f->base + f->i];
+		if (!f->word)
+			continue;
+		c->vm->words[f->base + f->i] = 0;
+		c->vm->words[f->base + f->n + f->i] = f->word;
+		f->any = 1;
+		STEP("get_dirty_log:exchange");
+		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
+		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
+	}
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	STEP("get_dirty_log:unlock");
+	if (f->any)
+		CALL(P_harvest_flush, l_range, .slot = f->slot);
+	emit_dirty(c, f->slot, &c->vm->words[f->base + f->n]);
+	memset(&c->vm->words[f->base + f->n], 0, sizeof(uint64_t) * f->n);
+	lock_drop_write(c, OBJ_SLOTS_LOCK);
+	RETURN(0);
+	END;
+}
+
+/* User bits of word @i of the slot's bitmap that this CLEAR asks for. */
+static uint64_t asked_bits(const struct vm *vm, const struct op *op, uint64_t i)
+{
+	uint64_t rel = i * 64 - op->first, left = op->n - rel;
+	uint64_t all = left >= 64 ? ~0ULL : BIT(left) - 1;
+
+	if (!op->nr_mask_words)
+		return all;
+	return rel / 64 < op->nr_mask_words ? vm->words[op->mask_words + rel / 64] & all : 0;
+}
+
+PROC(clear_dirty_log)
+{
+	BEGIN(l_log);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_LOCK);
+	f->n = (uint32_t)clear_dirty_check(c->vm, &c->vm->ops[c->me_nr], &f->slot);
+	if (f->n) {
+		lock_drop_write(c, OBJ_SLOTS_LOCK);
+		RETURN(f->n);
+	}
+	CALL(P_sync_dirty_log, l_req, 0);
+	f->base = c->vm->slots[f->slot].bitmap;
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	f->i = (uint32_t)(c->vm->ops[c->me_nr].first / 64);
+	f->n = f->i + (uint32_t)bitmap_words(c->vm->ops[c->me_nr].n);
+	for (; f->i < f->n; f->i++) {
+		f->word = c->vm->words[f->base + f->i] &
+			  asked_bits(c->vm, &c->vm->ops[c->me_nr], f->i);
+		if (!f->word)
+			continue;
+		c->vm->words[f->base + f->i] &= ~f->word;
+		f->any = 1;
+		STEP("clear_dirty_log:andnot");
+		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
+		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
+	}
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	STEP("clear_dirty_log:unlock");
+	if (f->any)
+		CALL(P_harvest_flush, l_range, .slot = f->slot);
+	lock_drop_write(c, OBJ_SLOTS_LOCK);
+	RETURN(0);
+	END;
+}
+
+/* Oldest entry of a vCPU's ring that waits for its reset; NULL none. */
+static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu)
+{
+	const struct vcpu *v = &vm->vcpus[vcpu];
+	uint32_t size = vm->cfg->ring_entries;
+
+	if (v->ring_reset == v->ring_dirty)
+		return NULL;
+	return &vm->rings[(uint64_t)vcpu * size + (v->ring_reset & (size - 1))];
+}
+
+/*
+ * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when the
+ * ring is empty.  SIMPLIFIED: user space has harvested every dirty entry just before the reset.
+ */
+static bool take_batch(struct ctx *c, struct l_log *f)
+{
+	struct ring_entry *e = next_entry(c->vm, f->i);
+	uint32_t slot_arg;
+
+	if (!e)
+		return false;
+	slot_arg = e->slot;
+	f->word = e->offset;
+	f->mask = 0;
+	while (e && e->slot == slot_arg && e->offset >= f->word && e->offset - f->word < 64) {
+		f->mask |= BIT(e->offset - f->word);
+		*e = (struct ring_entry){ .flags = RING_ENTRY_FREE };
+		c->vm->vcpus[f->i].ring_reset++;
+		f->n++;
+		e = next_entry(c->vm, f->i);
+	}
+	f->slot = memslot_by_id(c->vm, slot_arg >> 16, memslots_active(c->vm, slot_arg >> 16),
+				(uint16_t)slot_arg);
+	if (f->slot && f->word + 64 > c->vm->slots[f->slot].npages &&
+	    f->word >= c->vm->slots[f->slot].npages)
+		f->slot = 0;
+	return true;
+}
+
+PROC(reset_dirty_rings)
+{
+	BEGIN(l_log);
+	if (!c->vm->cfg->ring_entries)
+		RETURN(-EINVAL);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_LOCK);
+	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
+		while (take_batch(c, f)) {
+			f->any = 1;
+			if (!f->slot)
+				continue;
+			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+			lock_take_write(c, OBJ_MMU_LOCK);
+			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,
+			     .start = c->vm->slots[f->slot].base_gfn + f->word);
+			lock_drop_write(c, OBJ_MMU_LOCK);
+			STEP("reset_rings:batch");
+		}
+		c->vm->vcpus[f->i].requests &= ~(uint32_t)REQ_DIRTY_RING_SOFT_FULL;
+	}
+	lock_drop_write(c, OBJ_SLOTS_LOCK);
+	STEP("reset_rings:unlock");
+	if (f->any && c->rules->arch == PT_ARM64)
+		CALL(P_s2_flush_vmid, l_range, 0);
+	else if (f->any)
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	RETURN(f->n);
+	END;
+}

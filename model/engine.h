@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Steps.  Everything that can interleave is an actor; an actor moves only through thread_step(), one
+ * atomic action at a time, and its whole continuation is data: a stack of frames in the arena.
+ *
+ * A frame is a procedure number, a resume point and up to FRAME_BYTES of locals.  A procedure is a C
+ * function, entered afresh at each step; it jumps to its resume point and returns at the next
+ * boundary, so that it reads top to bottom like the kernel function it models:
+ *
+ *     PROC(set_memslot)
+ *     {
+ *             BEGIN(l_set_memslot);
+ *             AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+ *             lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+ *             CALL(P_prepare, l_prepare, .op = f->op);
+ *             f->err = c->me->ret;
+ *             ...
+ *             RETURN(0);
+ *             END;
+ *     }
+ *
+ * Rules: no C local lives across a boundary (STEP, AWAIT, CALL); two boundaries never share a source
+ * line; CALL and RETURN are not boundaries themselves.  A step never waits: it says what the actor is
+ * blocked on, and whether an actor is enabled is a pure function of the state.
+ */
+#ifndef MODEL_ENGINE_H
+#define MODEL_ENGINE_H
+
+#include <string.h>
+
+#include <glib.h>
+
+#include "model/arena.h"
+#include "model/events.h"
+#include "model/stats.h"
+
+enum step_result {
+	STEP_RAN,
+	STEP_BLOCKED,
+	STEP_DONE, /* the actor has no frame left */
+};
+
+enum flow {
+	F_STEP,
+	F_WAIT,
+	F_CALL,
+	F_RET,
+};
+
+enum {
+	WOKE_MAX = 16,
+};
+
+/* One step's surroundings; never in the arena. */
+struct ctx {
+	struct vm *vm;
+	struct actor *me;
+	uint32_t me_nr;
+	const struct rules *rules;
+	const char *label;      /* of the boundary reached last */
+	struct work work;       /* of this step */
+	struct kvm_stats stats; /* of this step */
+	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
+	uint8_t nr_woke;
+	uint8_t nr_picks;
+	uint16_t pick;          /* answer to the next pick() */
+	/* where events go; NULL in exploration */
+	void (*event)(void *arg, const struct event *e);
+	void *event_arg;
+	/* host ranges of the record that stand in for the model's own host mm; NULL: own */
+	struct hva_queue *hva_queue;
+};
+
+typedef enum flow (*proc_fn)(struct ctx *c, void *loc, uint16_t *pc);
+
+struct proc_desc {
+	const char *name;
+	proc_fn fn;
+	uint8_t loc_bytes;
+};
+
+/* Every procedure of the model, number and name; the table is in procs.c. */
+enum proc {
+	P_NONE,
+#define X(name) P_##name,
+#include "model/procs.def"
+#undef X
+	NR_PROCS,
+};
+
+extern const struct proc_desc procs[NR_PROCS];
+
+#define PROC(n)                                                                                    \
+	enum flow n(struct ctx *c, void *loc_, uint16_t *pc_);                                     \
+	enum flow n(struct ctx *c, void *loc_, uint16_t *pc_)
+#define BEGIN(T)                                                                                   \
+	struct T *f = loc_;                                                                        \
+	_Static_assert(sizeof(struct T) <= FRAME_BYTES, "locals fit a frame");                     \
+	(void)f;                                                                                   \
+	switch (*pc_) {                                                                            \
+	case 0:
+#define STEP(txt)                                                                                  \
+	do {                                                                                       \
+		c->label = (txt);                                                                  \
+		*pc_ = __LINE__;                                                                   \
+		return F_STEP;                                                                     \
+	case __LINE__:;                                                                            \
+	} while (0)
+#define AWAIT(k, o, a)                                                                             \
+	do {                                                                                       \
+		actor_wait(c, (k), (o), (a));                                                      \
+		*pc_ = __LINE__;                                                                   \
+		return F_WAIT;                                                                     \
+	case __LINE__:;                                                                            \
+	} while (0)
+#define CALL(p, T, ...)                                                                            \
+	do {                                                                                       \
+		*pc_ = __LINE__;                                                                   \
+		return proc_push(c, (p), &(struct T){ __VA_ARGS__ }, sizeof(struct T));            \
+	case __LINE__:;                                                                            \
+	} while (0)
+/* CALL with a copy of a whole struct as the callee's locals */
+#define CALL_WITH(p, locals)                                                                       \
+	do {                                                                                       \
+		*pc_ = __LINE__;                                                                   \
+		return proc_push(c, (p), (locals), sizeof(*(locals)));                             \
+	case __LINE__:;                                                                            \
+	} while (0)
+#define RETURN(v)                                                                                  \
+	do {                                                                                       \
+		c->me->ret = (int32_t)(v);                                                         \
+		return F_RET;                                                                      \
+	} while (0)
+#define END                                                                                        \
+	}                                                                                          \
+	g_assert_not_reached()
+
+/* Locals of a procedure that has none. */
+struct l_none {
+	uint32_t unused;
+};
+
+/* thread_step() - moves @c->me to its next boundary.  The caller has checked actor_enabled(). */
+enum step_result thread_step(struct ctx *c);
+
+/* actor_enabled() - whether @a may run now; reads state only. */
+bool actor_enabled(const struct vm *vm, uint32_t a);
+
+/* actor_start() - gives an idle actor its first frame. */
+void actor_start(struct vm *vm, uint32_t a, enum proc p, const void *locals, size_t size);
+
+static inline bool actor_idle(const struct vm *vm, uint32_t a)
+{
+	return vm->actors[a].depth == 0;
+}
+
+/* For the macros. */
+enum flow proc_push(struct ctx *c, enum proc p, const void *locals, size_t size);
+void actor_wait(struct ctx *c, enum wait_kind kind, uint16_t obj, uint32_t arg);
+
+/* Locks: taken in the step after AWAIT(W_LOCK_*); dropping wakes. */
+void lock_take_write(struct ctx *c, enum obj o);
+void lock_take_read(struct ctx *c, enum obj o);
+void lock_drop_write(struct ctx *c, enum obj o);
+void lock_drop_read(struct ctx *c, enum obj o);
+
+/* SRCU and RCU read sections of the acting thread; not nested. */
+void srcu_enter(struct ctx *c);
+void srcu_exit(struct ctx *c);
+
+/* Names an object whose waiters should look again. */
+void wake(struct ctx *c, uint16_t obj);
+
+/* pick() - nondeterminism: 0..n-1, before the step's first write.  Script answers 0. */
+unsigned int pick(struct ctx *c, unsigned int n);
+
+/* Emits an event if somebody listens. */
+static inline void emit(struct ctx *c, const struct event *e)
+{
+	if (c->event)
+		c->event(c->event_arg, e);
+}
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/hostmm.h"
+
+#include <errno.h>
+
+enum {
+	MAP_ALIGN_HEIGHT = 2, /* maps are aligned to 1 GiB, or to the largest span of a small geometry */
+	NR_COPIES = 4,
+};
+
+static const hva_t first_hva = 0x100000000000ULL;
+
+static uint64_t map_align_pages(const struct pt_geom *g)
+{
+	unsigned int h = g->heights > MAP_ALIGN_HEIGHT ? MAP_ALIGN_HEIGHT : g->heights - 1U;
+
+	return geom_pages(g, h);
+}
+
+static uint64_t round_up_u64(uint64_t x, uint64_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+void hostmm_map_cost(const struct pt_geom *g, uint64_t size, uint64_t *units, uint64_t *pages)
+{
+	*pages = round_up_u64(size, geom_page_size(g)) >> g->page_shift;
+	*units = round_up_u64(*pages, geom_pages(g, 1)) >> g->index_bits;
+}
+
+int hostmm_map_new(struct vm *vm, const char *name, uint64_t size, enum host_backing backing)
+{
+	struct vm_state *st = vm->st;
+	const struct pt_geom *g = &vm->cfg->geom;
+	uint64_t align = map_align_pages(g), units, pages;
+	struct host_map *m = &st->maps[st->nr_maps];
+
+	hostmm_map_cost(g, size, &units, &pages);
+	if (st->nr_maps == VM_MAX_MAPS || st->next_unit + units > vm->cfg->limits.nr_units ||
+	    st->next_page + pages > vm->cfg->limits.nr_pages)
+		return -1;
+	if (st->next_hva == 0)
+		st->next_hva = first_hva;
+	g_strlcpy(m->name, name, sizeof(m->name));
+	m->npages = pages;
+	m->backing = (uint8_t)backing;
+	m->in_use = 1;
+	m->span = round_up_u64(pages, align);
+	st->next_pfn = round_up_u64(st->next_pfn, align);
+	m->pfn0 = st->next_pfn;
+	st->next_pfn += m->span * NR_COPIES;
+	m->hva = st->next_hva;
+	st->next_hva += (m->span + align) << g->page_shift;
+	m->unit0 = st->next_unit;
+	m->page0 = st->next_page;
+	st->next_unit += (uint32_t)units;
+	st->next_page += (uint32_t)pages;
+	for (uint32_t u = m->unit0; u < st->next_unit; u++)
+		vm->units[u].no_huge = backing == HOST_ANON || backing == HOST_MEMFD;
+	vm->pages[m->page0].vma_edge = 1;
+	return (int)st->nr_maps++;
+}
+
+int hostmm_map_find(const struct vm *vm, const char *name)
+{
+	for (uint32_t i = 0; i < vm->st->nr_maps; i++)
+		if (strcmp(vm->st->maps[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static bool is_hugetlb(const struct host_map *m)
+{
+	return m->backing == HOST_HUGE2M || m->backing == HOST_HUGE1G;
+}
+
+/* Unit that holds the state of @page: for 1 GiB pages the first of the GiB. */
+static uint32_t unit_of(const struct vm *vm, const struct host_map *m, uint64_t page)
+{
+	uint64_t unit = page >> vm->cfg->geom.index_bits;
+
+	if (m->backing == HOST_HUGE1G)
+		unit = align_down_u64(unit, geom_entries(&vm->cfg->geom));
+	return m->unit0 + (uint32_t)unit;
+}
+
+static uint64_t unit_first_page(const struct vm *vm, const struct host_map *m, uint64_t page)
+{
+	return align_down_u64(page, geom_pages(&vm->cfg->geom, m->backing == HOST_HUGE1G ? 2 : 1));
+}
+
+static struct host_view view_of(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = { .map = -1 };
+
+	for (uint32_t i = 0; i < vm->st->nr_maps; i++) {
+		const struct host_map *m = &vm->st->maps[i];
+
+		if (hva < m->hva || hva >= m->hva + (m->npages << vm->cfg->geom.page_shift))
+			continue;
+		v.map = (int)i;
+		v.page = (hva - m->hva) >> vm->cfg->geom.page_shift;
+		v.unit = unit_of(vm, m, v.page);
+	}
+	return v;
+}
+
+bool hostmm_is_hugetlb(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return v.map >= 0 && is_hugetlb(&vm->st->maps[v.map]);
+}
+
+static kvm_pfn_t frame(const struct host_map *m, uint64_t page, unsigned int copy)
+{
+	return m->pfn0 + page + copy * m->span;
+}
+
+struct host_view hostmm_view(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+	const struct host_map *m;
+	const struct host_unit *u;
+	const struct host_page *p;
+
+	if (v.map < 0)
+		return v;
+	m = &vm->st->maps[v.map];
+	u = &vm->units[v.unit];
+	p = &vm->pages[m->page0 + v.page];
+	v.vma = !p->vma_gone;
+	v.vma_writable = v.vma && !p->vma_ro;
+	switch ((enum unit_kind)u->kind) {
+	case UNIT_NONE:
+		break;
+	case UNIT_HUGE:
+		v.present = true;
+		v.writable = u->writable;
+		v.height = m->backing == HOST_HUGE1G ? 2 : 1;
+		v.pfn = frame(m, v.page, u->copy);
+		break;
+	case UNIT_HZERO:
+		v.present = true;
+		v.height = 1;
+		v.pfn = geom_entries(&vm->cfg->geom) + (v.page & (geom_entries(&vm->cfg->geom) - 1));
+		break;
+	case UNIT_SMALL:
+		v.present = p->kind != PAGE_NONE;
+		v.writable = p->writable;
+		v.pfn = p->kind == PAGE_ZERO ? HOST_ZERO_PFN : frame(m, v.page, p->copy);
+		break;
+	}
+	v.writable = v.writable && v.vma_writable;
+	return v;
+}
+
+/* A whole unit of one VMA, so that a huge page may stand there. */
+static bool unit_is_whole(const struct vm *vm, const struct host_map *m, uint64_t page)
+{
+	uint64_t n = geom_entries(&vm->cfg->geom);
+	uint64_t first = align_down_u64(page, n);
+	const struct host_page *p = &vm->pages[m->page0 + first];
+
+	if (first + n > m->npages)
+		return false;
+	for (uint64_t i = 0; i < n; i++)
+		if (p[i].vma_gone || (i > 0 && p[i].vma_edge))
+			return false;
+	return true;
+}
+
+static bool may_be_huge(const struct vm *vm, const struct host_map *m, const struct host_view *v)
+{
+	return vm->units[v->unit].kind == UNIT_NONE && !vm->units[v->unit].no_huge &&
+	       unit_is_whole(vm, m, v->page);
+}
+
+enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write)
+{
+	struct host_view v = hostmm_view(vm, hva);
+
+	if (!v.vma || (write && !v.vma_writable))
+		return HF_EFAULT;
+	if (v.present && (!write || v.writable))
+		return HF_NONE;
+	if (!v.present)
+		return HF_PLAIN;
+	if (vm->units[v.unit].kind == UNIT_HZERO)
+		return HF_UNZERO;
+	if (vm->units[v.unit].kind == UNIT_SMALL && v.pfn == HOST_ZERO_PFN)
+		return HF_COW;
+	return HF_PLAIN; /* an exclusive page becomes writable in place */
+}
+
+static void install_huge(struct vm *vm, const struct host_view *v, bool write)
+{
+	struct host_unit *u = &vm->units[v->unit];
+	bool hugetlb = is_hugetlb(&vm->st->maps[v->map]);
+
+	if (u->kind == UNIT_HUGE) {
+		u->writable = 1;
+		return;
+	}
+	u->kind = write || hugetlb ? UNIT_HUGE : UNIT_HZERO;
+	u->writable = write;
+	if (u->kind == UNIT_HUGE)
+		u->copy = (uint8_t)((u->copy + 1) % NR_COPIES);
+}
+
+void hostmm_install(struct vm *vm, hva_t hva, bool write)
+{
+	struct host_view v = view_of(vm, hva);
+	const struct host_map *m = &vm->st->maps[v.map];
+	struct host_unit *u = &vm->units[v.unit];
+	struct host_page *p = &vm->pages[m->page0 + v.page];
+	bool shared = m->backing == HOST_MEMFD;
+
+	if (is_hugetlb(m) || u->kind == UNIT_HUGE || may_be_huge(vm, m, &v)) {
+		install_huge(vm, &v, write);
+		return;
+	}
+	u->kind = UNIT_SMALL;
+	if (p->kind == PAGE_OWN) {
+		p->writable = 1;
+		return;
+	}
+	p->kind = write || shared ? PAGE_OWN : PAGE_ZERO;
+	/* shared memory needs no write notification: its entries are writable at once */
+	p->writable = (write || shared) && !p->vma_ro;
+	if (p->kind == PAGE_OWN && !shared)
+		p->copy = (p->copy + 1U) & 3U;
+}
+
+void hostmm_split_unit(struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+	const struct host_map *m = &vm->st->maps[v.map];
+	struct host_unit *u = &vm->units[v.unit];
+	uint64_t first = unit_first_page(vm, m, v.page);
+
+	if (u->kind != UNIT_HUGE && u->kind != UNIT_HZERO)
+		return;
+	for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++) {
+		struct host_page *p = &vm->pages[m->page0 + first + i];
+
+		p->kind = u->kind == UNIT_HUGE ? PAGE_OWN : PAGE_ZERO;
+		p->writable = u->kind == UNIT_HUGE && u->writable;
+		p->copy = u->copy & 3U;
+	}
+	u->kind = UNIT_SMALL;
+	u->writable = 0;
+}
+
+struct gfn_range hostmm_unit_range(const struct vm *vm, hva_t hva)
+{
+	hva_t start = align_down_u64(hva, host_unit_bytes(vm));
+
+	return (struct gfn_range){ start, start + host_unit_bytes(vm) };
+}
+
+bool hostmm_partial_huge(const struct vm *vm, hva_t hva, hva_t start, hva_t end)
+{
+	struct host_view v = view_of(vm, hva);
+	struct gfn_range r = hostmm_unit_range(vm, hva);
+
+	if (v.map < 0 || is_hugetlb(&vm->st->maps[v.map]))
+		return false;
+	return (vm->units[v.unit].kind == UNIT_HUGE || vm->units[v.unit].kind == UNIT_HZERO) &&
+	       (r.start < start || r.end > end);
+}
+
+bool hostmm_cut_notifies(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return v.map >= 0 && !is_hugetlb(&vm->st->maps[v.map]) &&
+	       vm->st->maps[v.map].backing != HOST_MEMFD && (hva & (host_unit_bytes(vm) - 1)) != 0 &&
+	       unit_is_whole(vm, &vm->st->maps[v.map], v.page);
+}
+
+void hostmm_cut(struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	if (v.map < 0)
+		return;
+	if ((hva & (host_unit_bytes(vm) - 1)) != 0)
+		hostmm_split_unit(vm, hva);
+	vm->pages[vm->st->maps[v.map].page0 + v.page].vma_edge = 1;
+}
+
+/* Calls that work page by page, with whole units taken at once where they can be. */
+void hostmm_discard(struct vm *vm, hva_t start, hva_t end)
+{
+	uint64_t step;
+
+	for (hva_t at = start; at < end; at += step) {
+		struct host_view v = view_of(vm, at);
+		struct host_unit *u = &vm->units[v.unit];
+
+		step = host_page_bytes(vm);
+		if (v.map < 0)
+			continue;
+		if (u->kind == UNIT_SMALL) {
+			struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+
+			p->kind = PAGE_NONE;
+			p->writable = 0;
+		} else {
+			u->kind = UNIT_NONE;
+			u->writable = 0;
+			step = hostmm_unit_range(vm, at).end - at;
+		}
+	}
+}
+
+void hostmm_unmap(struct vm *vm, hva_t start, hva_t end)
+{
+	hostmm_discard(vm, start, end);
+	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
+		struct host_view v = view_of(vm, at);
+
+		if (v.map >= 0) {
+			struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+
+			p->vma_gone = 1;
+			p->vma_edge = 0;
+		}
+	}
+}
+
+void hostmm_remap(struct vm *vm, hva_t start, hva_t end)
+{
+	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
+		struct host_view v = view_of(vm, at);
+
+		if (v.map >= 0) {
+			struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+
+			p->vma_gone = 0;
+			p->vma_ro = 0;
+			p->vma_edge = at == start;
+		}
+	}
+}
+
+void hostmm_protect(struct vm *vm, hva_t start, hva_t end, bool writable)
+{
+	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
+		struct host_view v = view_of(vm, at);
+		struct host_page *p;
+
+		if (v.map < 0)
+			continue;
+		p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+		p->vma_ro = !writable;
+		/* exclusive anonymous pages are made writable at once (6.1 and later) */
+		if (vm->units[v.unit].kind == UNIT_SMALL)
+			p->writable = writable && p->kind == PAGE_OWN;
+		else if (vm->units[v.unit].kind == UNIT_HUGE)
+			vm->units[v.unit].writable = writable;
+	}
+}
+
+bool hostmm_any_populated(const struct vm *vm, hva_t start, hva_t end)
+{
+	for (hva_t at = start; at < end; at = hostmm_unit_range(vm, at).end) {
+		struct host_view v = view_of(vm, at);
+
+		if (v.map >= 0 && vm->units[v.unit].kind != UNIT_NONE)
+			return true;
+	}
+	return false;
+}
+
+void hostmm_advise_huge(struct vm *vm, hva_t start, hva_t end, bool huge)
+{
+	for (hva_t at = start; at < end; at = hostmm_unit_range(vm, at).end) {
+		struct host_view v = view_of(vm, at);
+
+		if (v.map >= 0)
+			vm->units[v.unit].no_huge = !huge;
+	}
+}
+
+int hostmm_can_collapse(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	if (v.map < 0 || is_hugetlb(&vm->st->maps[v.map]) || vm->units[v.unit].no_huge ||
+	    !unit_is_whole(vm, &vm->st->maps[v.map], v.page))
+		return -EINVAL;
+	if (vm->units[v.unit].kind == UNIT_NONE || vm->units[v.unit].kind == UNIT_HZERO)
+		return -EINVAL;
+	return vm->units[v.unit].kind == UNIT_SMALL;
+}
+
+void hostmm_collapse(struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+	const struct host_map *m = &vm->st->maps[v.map];
+	struct host_unit *u = &vm->units[v.unit];
+	uint64_t first = unit_first_page(vm, m, v.page);
+	uint8_t copy = u->copy;
+
+	/* a frame set that no page of the unit uses now */
+	for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++) {
+		struct host_page *p = &vm->pages[m->page0 + first + i];
+
+		copy = p->copy > copy ? p->copy : copy;
+		p->kind = PAGE_NONE;
+		p->writable = 0;
+	}
+	u->kind = UNIT_HUGE;
+	u->writable = 1;
+	u->copy = (uint8_t)((copy + 1) % NR_COPIES);
+}

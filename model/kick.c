@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests, kicks and acknowledgements [KVM v6.12 virt/kvm/kvm_main.c: kvm_make_all_cpus_request,
+ * kvm_flush_remote_tlbs].  On x86 a remote flush is a request bit for every vCPU, an IPI to those
+ * inside the guest and a wait until each has left it.  Arm broadcasts instead (arm_tlbi.c).
+ */
+#include "model/kick.h"
+#include "model/procs.h"
+
+/* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed. */
+static bool request_one(struct ctx *c, uint32_t v, uint32_t req)
+{
+	struct vcpu *vcpu = &c->vm->vcpus[v];
+	bool ipi = vcpu->mode != OUTSIDE_GUEST_MODE;
+
+	vcpu->requests |= req;
+	if (vcpu->mode == IN_GUEST_MODE)
+		vcpu->mode = EXITING_GUEST_MODE;
+	wake(c, (uint16_t)(OBJ_VCPU0 + v));
+	if (!ipi || v == c->me_nr)
+		return false;
+	vcpu->kicked = 1;
+	vcpu->acks_for |= 1U << c->me_nr;
+	c->work.ipi++;
+	return true;
+}
+
+PROC(make_all_cpus_request)
+{
+	BEGIN(l_req);
+	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
+		f->sent += request_one(c, f->i, f->req);
+		STEP("make_all_cpus_request:send");
+	}
+	if (f->sent && f->wait)
+		AWAIT(W_ACKS, OBJ_ACKS, 0);
+	RETURN(f->sent);
+	END;
+}
+
+PROC(flush_remote_tlbs)
+{
+	BEGIN(l_req);
+	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS });
+	c->stats.remote_tlb_flush_requests++;
+	c->work.flush_request++;
+	CALL(P_make_all_cpus_request, l_req, .req = REQ_TLB_FLUSH, .wait = 1);
+	if (c->me->ret > 0)
+		c->stats.remote_tlb_flush++;
+	RETURN(0);
+	END;
+}
+
+bool ack_rule_enabled(const struct vm *vm, uint32_t v)
+{
+	return vm->vcpus[v].kicked;
+}
+
+void ack_rule(struct ctx *c, uint32_t v)
+{
+	c->vm->vcpus[v].kicked = 0;
+	c->vm->vcpus[v].acks_for = 0;
+	wake(c, OBJ_ACKS);
+}
+
+bool rcu_rule_enabled(const struct vm *vm)
+{
+	return vm->st->deferred != 0 && vm->st->rcu.count[0] == 0 && vm->st->rcu.count[1] == 0;
+}
+
+void rcu_rule(struct ctx *c)
+{
+	pt_free_list(&c->vm->pt, &c->vm->st->deferred, &c->work);
+}

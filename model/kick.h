@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules: effects without frames that happen on their own once their guard holds.
+ *
+ * ack_rule: a vCPU that got an IPI has left the guest (or was outside) and acknowledges it.
+ * rcu_rule: unlinked table pages are freed when no reader is left.  SIMPLIFIED: all pages wait for
+ * the same moment without any reader, a longer grace period than RCU's; memory is freed later.
+ */
+#ifndef MODEL_KICK_H
+#define MODEL_KICK_H
+
+#include "model/engine.h"
+
+bool ack_rule_enabled(const struct vm *vm, uint32_t v);
+void ack_rule(struct ctx *c, uint32_t v);
+bool rcu_rule_enabled(const struct vm *vm);
+void rcu_rule(struct ctx *c);
+
+#endif

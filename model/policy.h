@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies: everything in which kernels, machines and patches differ, as data.
+ *
+ * A policy line is `BASE[+axis=variant]...`, for example `x86-6.12+machine=ept+userfault=x86-uf-v3`;
+ * a preset is a name for such a line.  policy_parse() turns a line into struct rules once, at
+ * set-up.  Procedures ask the rules, never for a version or a name.
+ *
+ * What is a decision is a table: the commit hooks are lists of rows (policy_commit.c) that map
+ * change, old and new flags to actions, as kvm_arch_commit_memory_region() does in code.
+ */
+#ifndef MODEL_POLICY_H
+#define MODEL_POLICY_H
+
+#include <glib.h>
+
+#include "mmu/s2_pte.h"
+#include "mmu/x86_pte.h"
+
+/* What commit may do; each is a procedure (commit.c). */
+enum commit_action {
+	ACT_NONE,
+	ACT_CNT,   /* x86: count of logging slots, PML on or off */
+	ACT_REC,   /* x86: recover huge pages */
+	ACT_SPLIT, /* x86: eager split to 4 KiB */
+	ACT_CLR,   /* x86: clear D in leaves */
+	ACT_WP2,   /* x86: write-protect leaves of 2 MiB and more */
+	ACT_WP4,   /* x86: write-protect all leaves */
+	ACT_FLUSH, /* x86: remote flush of the slot, after mmu_lock */
+	ACT_ZAP,   /* kvm_arch_flush_shadow_memslot(old) */
+	ACT_WP_S2, /* arm64: write-protect the slot, then flush it */
+	ACT_SPLIT_S2, /* arm64: eager split */
+	ACT_CACHE, /* arm64: free the split cache */
+	NR_COMMIT_ACTIONS,
+};
+
+enum {
+	COMMIT_ACTIONS_MAX = 12,
+};
+
+/* The commit hook in use; each enumerator is a table in policy_commit.c. */
+enum commit_hook {
+	COMMIT_X86,           /* without userfault */
+	COMMIT_X86_UF_V2,     /* v1 and v2 */
+	COMMIT_X86_UF_SEAN,   /* rewrite and v3: zap in common code */
+	COMMIT_ARM_61,
+	COMMIT_ARM_CUR,       /* 6.5 to 7.0 */
+	COMMIT_ARM_UF_V1,
+	COMMIT_ARM_JAMES_V2,
+	COMMIT_ARM_SEAN,
+	COMMIT_ARM_JAMES_FLAGS_ONLY,
+	NR_COMMIT_HOOKS,
+};
+
+/* Who invalidates on USERFAULT 0 -> 1 outside the arch hook. */
+enum uf_common_hook {
+	UF_COMMON_NONE,
+	UF_COMMON_FLUSH, /* generic commit: MOVE and FLAGS_ONLY, after the arch hook */
+};
+
+enum uf_read_error {
+	UF_ERR_BARE,         /* plain -EFAULT */
+	UF_ERR_AS_USERFAULT, /* labelled as a userfault exit (arm64 v1, v2) */
+};
+
+enum uf_size_rule {
+	UF_SIZE_FAULTIN, /* v2: max level 4 KiB when the page is resolved */
+	UF_SIZE_ADJUST,  /* v3: next to the dirty-logging test */
+	UF_SIZE_FREE,    /* negative control */
+};
+
+enum recovery {
+	REC_ZAP,     /* up to 6.12: zap collapsible tables */
+	REC_INPLACE, /* 6.13 and later */
+	REC_NONE,
+};
+
+/* What kvm_arch_flush_shadow_memslot() zaps on x86. */
+enum slot_flush {
+	SLOT_FLUSH_ALL,   /* 6.1: everything, through the page-track notifier */
+	SLOT_FLUSH_QUIRK, /* 6.12: everything while KVM_X86_QUIRK_SLOT_ZAP_ALL is on, else the slot */
+	SLOT_FLUSH_SLOT,  /* only the slot's leaves */
+};
+
+/* How a fault treats a huge leaf where it wants a small one. */
+enum fault_huge {
+	HUGE_ZAP_EMPTY, /* 6.1: freeze, flush, clear, link an empty table */
+	HUGE_SPLIT,     /* 6.2 and later: replace by a full table, no flush */
+};
+
+enum zap_order {
+	ZAP_FLUSH_CLEAR_DROP,  /* 6.12: flush, clear, process the subtree */
+	ZAP_FREEZE_DROP_FLUSH, /* 6.1: freeze, process the subtree, flush, clear */
+};
+
+struct rules {
+	/* architecture and machine */
+	uint8_t arch;          /* enum pt_arch */
+	uint8_t spte_version;  /* enum x86_spte_version */
+	uint8_t nested;        /* enum x86_nested */
+	bool tdp_mmu;
+	bool pml;
+	bool nvhe;
+	uint8_t nr_as;         /* memslot address spaces */
+	uint32_t user_slots;   /* KVM_USER_MEM_SLOTS */
+	uint32_t allowed_flags;
+	uint8_t gpa_bits;      /* guest-physical bits that KVM accepts: host MAXPHYADDR, IPA size */
+	char geom[32];
+
+	/* x86 MMU */
+	uint8_t fault_huge;       /* enum fault_huge */
+	uint8_t zap_order;        /* enum zap_order */
+	uint8_t zap_passes;       /* bit per height of the passes over a zapped root, root excepted */
+	uint8_t recovery;         /* enum recovery */
+	uint8_t slot_flush;       /* enum slot_flush */
+	bool merge_flush_parent;  /* table -> leaf flushes the range one level up (6.1) */
+	bool dirty_shortcut;      /* a writable old value leaves D clear (6.1, 6.12) */
+	bool shortcut_any_old;    /* ... also at 4 KiB when the old value is not a leaf */
+	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
+	bool nx_split_exec;       /* children made under NX carry X back */
+	bool retry_by_hva;        /* invalidation hull in hva (6.1) */
+	bool move_rejects_tracker;
+	bool mmio_fault_traced;   /* NPT: the fault tracepoint fires before the MMIO check */
+	bool mmio_fault_is_read;  /* EPT: a misconfiguration exit has lost the write flag */
+	bool pml_drain_upward;    /* 7.x: in the order the CPU wrote them */
+
+	/* arm64 */
+	bool s2_locked_marker, s2_range_ops, s2_relax_local, s2_eager_split;
+	bool s2_fwb, s2_dic, s2_tlb_range;
+	bool s2_change_pte;       /* CoW calls change_pte between start and end (6.1) */
+	bool s2_fault_read_lock;  /* 6.2 and later */
+	bool s2_mark_after_unlock;
+	bool s2_age_one;          /* 6.1 ages only the first leaf of the range */
+	bool s2_vmid_counted;     /* remote_tlb_flush_requests counts whole-VMID flushes */
+	bool ring_supported;
+
+	/* commit hooks and userfault */
+	uint8_t commit;           /* enum commit_hook */
+	uint8_t uf_common;        /* enum uf_common_hook */
+	uint8_t uf_read_error;    /* enum uf_read_error */
+	uint8_t uf_size;          /* enum uf_size_rule */
+	bool uf_supported;
+	bool uf_validate_pointer; /* EINVAL for a bad bitmap pointer (v2, v3) */
+
+	/* what probes of the recorded kernel can see; print only */
+	bool trace_memslot_flush; /* `call flush_remote_tlbs_memslot` at commit */
+	bool trace_memslot_flush_log; /* ... at GET and CLEAR */
+	bool trace_flush_with_address; /* spelled flush_remote_tlbs_with_address */
+	bool trace_tlbi;          /* TLBI lines exist */
+	bool trace_hugetlb_twice; /* host mm: hugetlb DONTNEED notifies twice (6.1) */
+	int32_t trace_no_level;   /* how "no level hint" prints */
+	bool unrecorded;
+
+	/* injection, 0 none */
+	uint8_t inject;           /* enum injection */
+};
+
+/* Fault injections: each removes or swaps one rule. */
+enum injection {
+	INJ_NONE,
+	INJ_SKIP_ZAP,            /* flush_shadow_memslot does nothing */
+	INJ_SKIP_ENABLE_FLUSH,   /* no flush after write-protecting */
+	INJ_SKIP_HARVEST_FLUSH,  /* no flush after GET or CLEAR */
+	INJ_SKIP_NOTIFIER_FLUSH, /* notifier zaps without flush */
+	INJ_SKIP_RETRY_CHECK,    /* faults ignore the invalidation sequence */
+	INJ_SKIP_SRCU_WAIT,      /* swap does not wait for readers */
+	INJ_SKIP_TLBI,           /* arm64: break without TLBI */
+	INJ_SKIP_DIRTY_MARK,     /* fault path forgets mark_page_dirty */
+	NR_INJECTIONS,
+};
+
+#define POLICY_ERROR policy_error_quark()
+GQuark policy_error_quark(void);
+
+enum policy_error {
+	POLICY_ERROR_NAME,
+};
+
+/**
+ * policy_parse() - a policy line to rules.
+ * @line: `BASE[+axis=variant]...` or a preset's name, optionally with more axes behind it.
+ * Return: false with @error naming the word, what was expected and what was found.
+ */
+bool policy_parse(const char *line, struct rules *out, GError **error);
+
+/* policy_set_injection() - @name "none" or one of the injections. */
+bool policy_set_injection(struct rules *r, const char *name, GError **error);
+
+/* policy_list() - bases, presets, axes and injections as text, one a line. */
+void policy_list(GString *out);
+
+/* One decision of the commit hook. */
+struct commit_in {
+	uint8_t change;       /* enum mr_change */
+	uint32_t old_flags;   /* 0 for CREATE */
+	uint32_t new_flags;   /* 0 for DELETE */
+	bool init_set, eager; /* initially-all-set; eager page split (or chunk) on */
+};
+
+/**
+ * policy_commit_actions() - what commit does, in order, the generic hook included.
+ * @out: room for COMMIT_ACTIONS_MAX actions.
+ * Return: how many.
+ */
+unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out);
+
+const char *policy_action_name(enum commit_action a);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KVM_SET_USER_MEMORY_REGION(2): checks, classification, and the update state machine
+ * [KVM v6.1, v6.12 virt/kvm/kvm_main.c: __kvm_set_memory_region, kvm_set_memslot,
+ *  kvm_swap_active_memslots, kvm_prepare_memory_region, kvm_commit_memory_region].
+ *
+ *   CREATE      prepare -> swap in new -> commit
+ *   DELETE      INVALID copy -> swap -> flush_shadow -> prepare -> swap in absence -> commit
+ *   MOVE        INVALID copy -> swap -> flush_shadow -> prepare -> swap in new -> commit
+ *   FLAGS_ONLY  prepare -> swap in new -> commit
+ *
+ * A failure in prepare leaves CREATE and FLAGS_ONLY without effect; DELETE and MOVE swap the old slot
+ * back, but its mappings are gone.
+ */
+#include <errno.h>
+
+#include "model/kick.h"
+#include "model/memslots.h"
+#include "model/procs.h"
+#include "model/set_region.h"
+
+/* What the checks need to know. */
+struct region_check {
+	const struct vm *vm;
+	const struct op *op;
+	uint32_t old; /* slot with this id, 0 none */
+	uint64_t npages;
+	gfn_t base_gfn;
+	uint8_t change;
+};
+
+/* access_ok(): the range lies below the end of user space [x86: 2^47 - 4096, arm64: 2^48]. */
+static bool is_user_range(const struct vm *vm, hva_t start, uint64_t size)
+{
+	uint64_t limit = vm->cfg->rules.arch == PT_X86 ? BIT(47) - 4096 : BIT(48);
+
+	return size <= limit && start <= limit - size;
+}
+
+static bool bad_slot(const struct region_check *r)
+{
+	return (r->op->slot & 0xffff) >= r->vm->cfg->rules.user_slots;
+}
+
+static bool bad_flags(const struct region_check *r)
+{
+	return (r->op->flags & ~r->vm->cfg->rules.allowed_flags) != 0;
+}
+
+static bool unaligned(const struct region_check *r, uint64_t x)
+{
+	return (x & (geom_page_size(&r->vm->cfg->geom) - 1)) != 0;
+}
+
+static bool bad_size(const struct region_check *r)
+{
+	return unaligned(r, r->op->size);
+}
+
+static bool bad_gpa(const struct region_check *r)
+{
+	return unaligned(r, r->op->gpa);
+}
+
+static bool bad_hva(const struct region_check *r)
+{
+	return unaligned(r, r->op->hva) || !is_user_range(r->vm, r->op->hva, r->op->size);
+}
+
+static bool bad_as(const struct region_check *r)
+{
+	return (r->op->slot >> 16) >= r->vm->cfg->rules.nr_as ||
+	       (r->op->slot & 0xffff) >= VM_MEM_SLOTS_NUM;
+}
+
+static bool gpa_wraps(const struct region_check *r)
+{
+	return r->op->gpa + r->op->size < r->op->gpa;
+}
+
+static bool too_many_pages(const struct region_check *r)
+{
+	return r->npages > INT32_MAX; /* KVM_MEM_MAX_NR_PAGES */
+}
+
+static bool bad_uf_pointer(const struct region_check *r)
+{
+	return (r->op->flags & MEM_USERFAULT) && r->vm->cfg->rules.uf_validate_pointer &&
+	       !r->op->uf_bitmap && !r->op->uf_bad;
+}
+
+static bool delete_nothing(const struct region_check *r)
+{
+	return r->npages == 0 && !r->old;
+}
+
+static bool modifies_fixed(const struct region_check *r)
+{
+	const struct memslot *s = &r->vm->slots[r->old];
+
+	return r->npages && r->old &&
+	       (s->hva != r->op->hva || s->npages != r->npages ||
+		((s->flags ^ r->op->flags) & MEM_READONLY));
+}
+
+static bool overlaps(const struct region_check *r)
+{
+	return (r->change == KVM_MR_CREATE || r->change == KVM_MR_MOVE) &&
+	       memslots_overlap(r->vm, r->op->slot >> 16, (uint16_t)r->op->slot, r->base_gfn,
+				r->base_gfn + r->npages);
+}
+
+static bool no_slot_object(const struct region_check *r)
+{
+	return r->change != KVM_MR_DELETE && r->op->fail == FP_SLOT;
+}
+
+/* In the kernel's order: the first failing check decides. */
+static const struct region_rule {
+	bool (*fails)(const struct region_check *r);
+	int err;
+	bool after_lookup; /* needs the old slot and the change */
+	const char *text;
+} region_rules[] = {
+	{ bad_slot, EINVAL, false, "slot id beyond KVM_USER_MEM_SLOTS" },
+	{ bad_flags, EINVAL, false, "flag outside the allowed mask" },
+	{ bad_size, EINVAL, false, "memory_size not page aligned" },
+	{ bad_gpa, EINVAL, false, "guest_phys_addr not page aligned" },
+	{ bad_hva, EINVAL, false, "userspace_addr not aligned or not user memory" },
+	{ bad_as, EINVAL, false, "address space or id out of range" },
+	{ gpa_wraps, EINVAL, false, "guest range wraps" },
+	{ too_many_pages, EINVAL, false, "more than 2^31 - 1 pages" },
+	{ bad_uf_pointer, EINVAL, false, "userfault bitmap is not user memory" },
+	{ delete_nothing, EINVAL, true, "deletes a slot that does not exist" },
+	{ modifies_fixed, EINVAL, true, "changes size, userspace_addr or READONLY" },
+	{ overlaps, EEXIST, true, "overlaps another slot" },
+	{ no_slot_object, ENOMEM, true, "no memory for the slot object" },
+};
+
+static uint8_t classify(const struct region_check *r)
+{
+	const struct memslot *s = &r->vm->slots[r->old];
+
+	if (r->npages == 0)
+		return KVM_MR_DELETE;
+	if (!r->old)
+		return KVM_MR_CREATE;
+	if (s->base_gfn != r->base_gfn)
+		return KVM_MR_MOVE;
+	return s->flags == r->op->flags ? KVM_MR_NONE : KVM_MR_FLAGS_ONLY;
+}
+
+int set_region_check(const struct vm *vm, const struct op *op, uint8_t *change, uint32_t *old)
+{
+	struct region_check r = { .vm = vm, .op = op, .npages = op->size >> vm->cfg->geom.page_shift,
+				  .base_gfn = gpa_to_gfn(&vm->cfg->geom, op->gpa) };
+	bool looked_up = false;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(region_rules); i++) {
+		if (region_rules[i].after_lookup && !looked_up) {
+			unsigned int as = op->slot >> 16;
+
+			r.old = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)op->slot);
+			r.change = classify(&r);
+			looked_up = true;
+		}
+		if (region_rules[i].fails(&r))
+			return -region_rules[i].err;
+	}
+	*change = r.change;
+	*old = r.old;
+	return 0;
+}
+
+PROC(set_memory_region)
+{
+	BEGIN(l_slot);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_LOCK);
+	f->err = set_region_check(c->vm, &c->vm->ops[c->me_nr], &f->change, &f->slot);
+	if (f->err == 0 && f->change != KVM_MR_NONE) {
+		if (f->change != KVM_MR_DELETE) {
+			const struct op *op = &c->vm->ops[c->me_nr];
+			struct memslot *s;
+
+			f->slot2 = memslot_alloc(c->vm);
+			if (!f->slot2) {
+				lock_drop_write(c, OBJ_SLOTS_LOCK);
+				RETURN(-ENOMEM);
+			}
+			s = &c->vm->slots[f->slot2];
+			s->base_gfn = gpa_to_gfn(&c->vm->cfg->geom, op->gpa);
+			s->npages = op->size >> c->vm->cfg->geom.page_shift;
+			s->hva = op->hva;
+			s->flags = op->flags;
+			s->id = (uint16_t)op->slot;
+			s->as_id = (uint8_t)(op->slot >> 16);
+			s->uf_bitmap = (op->flags & MEM_USERFAULT) ? op->uf_bitmap : 0;
+			s->uf_bad = (op->flags & MEM_USERFAULT) ? op->uf_bad : 0;
+		}
+		STEP("set_memory_region:new");
+		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2,
+		     .change = f->change, .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
+		f->err = c->me->ret;
+		if (f->err < 0 && f->slot2)
+			memslot_free(c->vm, f->slot2);
+	}
+	lock_drop_write(c, OBJ_SLOTS_LOCK);
+	RETURN(f->err);
+	END;
+}
+
+/* The INVALID copy goes into the inactive set, which becomes active. */
+static uint32_t make_invalid(struct vm *vm, unsigned int as, uint32_t old)
+{
+	uint32_t s = memslot_alloc(vm);
+
+	if (!s)
+		return 0;
+	vm->slots[s] = vm->slots[old];
+	vm->slots[s].flags |= MEMSLOT_INVALID;
+	memslots_replace(vm, as, !memslots_active(vm, as), old, s);
+	return s;
+}
+
+/* old (l->slot) and new (l->slot2) by element number; 0 for CREATE's old and DELETE's new */
+PROC(set_memslot)
+{
+	BEGIN(l_slot);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+	if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) {
+		f->scratch = c->vm->ops[c->me_nr].fail == FP_SCRATCH ?
+				     0 : make_invalid(c->vm, f->as, f->slot);
+		if (!f->scratch) {
+			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+			RETURN(-ENOMEM);
+		}
+		STEP("set_memslot:invalid");
+		CALL(P_swap_active_memslots, l_slot, .as = f->as);
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
+		AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+		lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+	}
+	f->err = prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
+	if (f->err < 0) {
+		if (f->scratch) {
+			/* the set that still holds the old slot becomes active again */
+			CALL(P_swap_active_memslots, l_slot, .as = f->as);
+			memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch,
+					 f->slot);
+			memslot_free(c->vm, f->scratch);
+		} else {
+			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+		}
+		RETURN(f->err);
+	}
+	STEP("set_memslot:prepared");
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
+	STEP("set_memslot:install");
+	CALL(P_swap_active_memslots, l_slot, .as = f->as);
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as),
+			 f->scratch ? f->scratch : f->slot, f->slot2);
+	if (f->scratch)
+		memslot_free(c->vm, f->scratch);
+	STEP("set_memslot:both");
+	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
+	     .change = f->change, .as = f->as);
+	RETURN(0);
+	END;
+}
+
+/*
+ * w1 generation with bit 63; w2 wait for notifiers, w3 publish; w4 drop slots_arch_lock; w5 SRCU;
+ * w6 next generation; w7 store it.
+ */
+PROC(swap_active_memslots)
+{
+	BEGIN(l_slot);
+	{
+		struct memslots *s = c->vm->st->sets[f->as];
+		unsigned int a = memslots_active(c->vm, f->as);
+
+		s[!a].generation = s[a].generation | MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+	}
+	STEP("swap_active_memslots:generation");
+	AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
+	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
+	STEP("swap_active_memslots:publish");
+	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+	STEP("swap_active_memslots:arch_unlock");
+	if (c->rules->inject != INJ_SKIP_SRCU_WAIT) {
+		f->i = c->vm->st->srcu.idx;
+		c->vm->st->srcu.idx = !f->i;
+		AWAIT(W_EPOCH, OBJ_SRCU, f->i);
+	}
+	{
+		struct memslots *s = &c->vm->st->sets[f->as][memslots_active(c->vm, f->as)];
+		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) +
+				c->rules->nr_as;
+
+		/* SIMPLIFIED: 2^18 swaps away, the MMIO generation's wrap does not zap all */
+		s->generation = next;
+	}
+	STEP("swap_active_memslots:next");
+	RETURN(0);
+	END;
+}
+
+static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change, uint32_t slot)
+{
+	const struct memslot *s = &vm->slots[slot];
+	gfn_t end = s->base_gfn + s->npages;
+	gfn_t limit = 1ULL << (vm->cfg->rules.gpa_bits - vm->cfg->geom.page_shift);
+
+	if (change == KVM_MR_DELETE)
+		return 0;
+	if (vm->cfg->rules.arch == PT_ARM64)
+		return end > limit ? -EFAULT : op->fail == FP_ARCHVETO ? -EINVAL : 0;
+	if (op->fail == FP_ARCHVETO)
+		return -EINVAL;
+	if (change == KVM_MR_FLAGS_ONLY)
+		return 0;
+	if (end - 1 >= limit)
+		return -EINVAL;
+	return op->fail == FP_ARCHMETA ? -ENOMEM : 0;
+}
+
+int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
+			  uint32_t slot)
+{
+	struct memslot *s = &vm->slots[slot];
+	uint64_t half = bitmap_words(s->npages);
+	bool fresh = false;
+	int err;
+
+	if (change != KVM_MR_DELETE && memslot_is_logging(s)) {
+		if (old && vm->slots[old].bitmap) {
+			s->bitmap = vm->slots[old].bitmap; /* slot-relative: right for MOVE too */
+		} else if (!vm->cfg->ring_entries) {
+			s->bitmap = op->fail == FP_BITMAP ? 0 : words_alloc(vm, 2 * half);
+			if (!s->bitmap)
+				return -ENOMEM;
+			fresh = true;
+			for (uint64_t i = 0; vm->cfg->manual == 3 && i < s->npages; i++)
+				vm->words[s->bitmap + i / 64] |= BIT(i % 64);
+		}
+	}
+	err = prepare_arch(vm, op, change, slot);
+	if (err && fresh) {
+		words_free(vm, s->bitmap);
+		s->bitmap = 0;
+	}
+	return err;
+}
+
+/* Generic part: totals, logging count, arch actions in order, then the old slot goes. */
+PROC(commit_memory_region)
+{
+	BEGIN(l_slot);
+	{
+		struct vm_state *st = c->vm->st;
+		const struct memslot *old = &c->vm->slots[f->slot], *now = &c->vm->slots[f->slot2];
+		struct commit_in in = {
+			.change = f->change,
+			.old_flags = f->slot ? old->flags : 0,
+			.new_flags = f->slot2 ? now->flags : 0,
+			.init_set = c->vm->cfg->manual == 3,
+			.eager = c->rules->arch == PT_X86 ? c->vm->cfg->eager_split :
+							    c->vm->cfg->chunk_pages != 0,
+		};
+
+		if (f->change == KVM_MR_CREATE)
+			st->nr_memslot_pages += now->npages;
+		if (f->change == KVM_MR_DELETE)
+			st->nr_memslot_pages -= old->npages;
+		if ((in.old_flags ^ in.new_flags) & MEM_LOG_DIRTY_PAGES)
+			st->nr_memslots_dirty_logging +=
+				(in.new_flags & MEM_LOG_DIRTY_PAGES) ? 1U : UINT32_MAX;
+		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
+	}
+	STEP("commit_memory_region:totals");
+	for (f->i = 0; f->i < f->n; f->i++)
+		CALL(commit_proc[f->act[f->i]], l_range,
+		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
+		     .flag = f->act[f->i] == ACT_WP2 ? 2 : 1);
+	if (f->slot) {
+		if (c->vm->slots[f->slot].bitmap &&
+		    (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
+			words_free(c->vm, c->vm->slots[f->slot].bitmap);
+		memslot_free(c->vm, f->slot);
+	}
+	RETURN(0);
+	END;
+}
+
+const uint16_t commit_proc[NR_COMMIT_ACTIONS] = {
+	[ACT_CNT] = P_act_count_logging,
+	[ACT_REC] = P_act_recover,
+	[ACT_SPLIT] = P_act_split,
+	[ACT_CLR] = P_act_clear_dirty,
+	[ACT_WP2] = P_act_wrprot,
+	[ACT_WP4] = P_act_wrprot,
+	[ACT_FLUSH] = P_act_flush_slot,
+	[ACT_ZAP] = P_flush_shadow_memslot,
+	[ACT_WP_S2] = P_act_s2_wrprot,
+	[ACT_SPLIT_S2] = P_act_s2_split,
+	[ACT_CACHE] = P_act_s2_cache,
+};
+
+/* Dispatch by architecture and MMU. */
+PROC(flush_shadow_memslot)
+{
+	BEGIN(l_range);
+	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
+	if (c->rules->inject == INJ_SKIP_ZAP)
+		RETURN(0);
+	if (c->rules->arch == PT_ARM64)
+		CALL(P_s2_flush_slot, l_range, .slot = f->slot);
+	else if (c->rules->slot_flush == SLOT_FLUSH_ALL ||
+		 (c->rules->slot_flush == SLOT_FLUSH_QUIRK && c->vm->cfg->zap_all_quirk))
+		CALL(P_zap_all_fast, l_range, .slot = f->slot);
+	else
+		CALL(P_zap_slot_leafs, l_range, .slot = f->slot);
+	RETURN(0);
+	END;
+}

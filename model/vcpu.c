@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vCPUs: KVM_RUN, guest entry and exit, the accesses of a guest step, PML
+ * [KVM v6.1, v6.12 arch/x86/kvm/x86.c: vcpu_enter_guest; vmx.c: vmx_flush_pml_buffer].
+ *
+ * Hardware walks run without boundaries here (hw_steps = 0), in the grain of the recorder's
+ * emulators, which drop the guest's TLB at every entry and exit: an access is a walk.
+ */
+#include <errno.h>
+
+#include "mmu/walk2d.h"
+#include "model/memslots.h"
+#include "model/procs.h"
+#include "model/vcpu.h"
+
+static const gfn_t code_gfn = 0xe0000;
+
+enum guest_stop {
+	STOP_END,
+	STOP_FAULT,
+	STOP_PML_FULL,
+};
+
+static struct hw_mode hw_mode(const struct vm *vm)
+{
+	const struct rules *r = &vm->cfg->rules;
+
+	if (r->arch == PT_ARM64)
+		return (struct hw_mode){ .update_ad = true };
+	return (struct hw_mode){
+		.x86 = x86_fmt_get((enum x86_spte_version)r->spte_version, (enum x86_nested)r->nested),
+		.update_ad = r->nested != X86_EPT_NOAD,
+	};
+}
+
+/* One access: the walk, A and D, the PML entry. */
+static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
+				    struct hw_result *res)
+{
+	struct vm *vm = c->vm;
+	struct vcpu *vcpu = &vm->vcpus[c->me_nr];
+	struct hw_mode mode = hw_mode(vm);
+	uint32_t root = vm->st->roots[vcpu->root - 1].table;
+	struct hw_cursor cur = hw_cursor_init(&vm->pt, root, gfn, acc);
+
+	do {
+		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled && vcpu->pml_index >= PML_ENTRIES)
+			return STOP_PML_FULL;
+	} while (hw_cursor_step(&vm->pt, &mode, root, &cur, res, &c->work) == HW_STEP_MORE);
+	if (res->fault != HW_OK)
+		return STOP_FAULT;
+	if (res->set_dirty && vcpu->pml_enabled) {
+		vm->pml[(size_t)c->me_nr * PML_ENTRIES + vcpu->pml_index] =
+			gfn_to_gpa(&vm->cfg->geom, gfn);
+		vcpu->pml_index--; /* below 0 it wraps: the buffer is full */
+	}
+	return STOP_END;
+}
+
+/* x86 error bits, or for arm64 PRESENT for a permission fault. */
+static uint32_t fault_bits(const struct ctx *c, const struct hw_result *res, unsigned int acc)
+{
+	uint32_t err = 0;
+
+	if (acc == ACC_W)
+		err |= PFERR_WRITE;
+	if (acc == ACC_X)
+		err |= PFERR_FETCH;
+	if (c->rules->arch == PT_X86 && (c->rules->nested == X86_NPT || acc == ACC_R))
+		err |= PFERR_USER;
+	if (res->fault == HW_FAULT_PERM)
+		err |= PFERR_PRESENT;
+	if (res->fault == HW_FAULT_MISCONFIG)
+		err |= PFERR_RSVD;
+	return err;
+}
+
+/* Runs the guest until the step's accesses are done or one of them leaves the guest. */
+static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
+{
+	const struct op *op = &c->vm->ops[c->me_nr];
+	struct hw_result res = { .fault = HW_OK };
+	enum guest_stop stop;
+
+	for (;;) {
+		if (c->vm->cfg->code && !f->fetched) {
+			f->gfn = code_gfn;
+			f->acc = ACC_X;
+		} else if (f->i < op->n) {
+			f->gfn = gpa_to_gfn(&c->vm->cfg->geom, op->gpa + f->i * op->stride);
+			f->acc = op->access;
+		} else {
+			return STOP_END;
+		}
+		stop = guest_access(c, f->gfn, f->acc, &res);
+		if (stop == STOP_FAULT) {
+			f->fault = fault_bits(c, &res, f->acc);
+			f->height = res.height;
+		}
+		if (stop != STOP_END)
+			return stop;
+		if (f->fetched || !c->vm->cfg->code)
+			f->i++;
+		f->fetched = 1;
+	}
+}
+
+static bool ring_is_full(const struct vm *vm, uint32_t v)
+{
+	const struct vcpu *vcpu = &vm->vcpus[v];
+	uint32_t reserved = 64 + (vm->cfg->rules.pml ? PML_ENTRIES : 0);
+
+	return vm->cfg->ring_entries &&
+	       vcpu->ring_dirty - vcpu->ring_reset >= vm->cfg->ring_entries - reserved;
+}
+
+/* Handles requests, loads a root, enters.  Return: 0 in the guest, -EXDEV: dirty ring full. */
+PROC(vcpu_enter)
+{
+	BEGIN(l_req);
+	for (;;) {
+		f->req = c->vm->vcpus[c->me_nr].requests;
+		c->vm->vcpus[c->me_nr].requests = 0;
+		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr)) {
+			c->vm->vcpus[c->me_nr].requests = f->req;
+			RETURN(-EXDEV);
+		}
+		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS)
+			CALL(P_free_obsolete_root, l_req, 0);
+		if (f->req & REQ_TLB_FLUSH)
+			c->stats.tlb_flush++;
+		if (f->req & REQ_UPDATE_CPU_DIRTY_LOGGING) {
+			emit(c, &(struct event){ .kind = EV_CALL,
+						 .name = CALL_UPDATE_CPU_DIRTY_LOGGING });
+			c->vm->vcpus[c->me_nr].pml_enabled =
+				c->vm->st->nr_memslots_dirty_logging > 0;
+		}
+		if (!c->vm->vcpus[c->me_nr].root)
+			CALL(P_load_root, l_req, 0);
+		STEP("vcpu_enter:requests");
+		c->vm->vcpus[c->me_nr].mode = IN_GUEST_MODE;
+		if (c->rules->arch == PT_X86)
+			srcu_exit(c);
+		STEP("vcpu_enter:mode");
+		if (!c->vm->vcpus[c->me_nr].requests &&
+		    c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)
+			RETURN(0);
+		c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
+		if (c->rules->arch == PT_X86)
+			srcu_enter(c);
+	}
+	END;
+}
+
+static void mark_from_pml(struct ctx *c, gpa_t gpa)
+{
+	gfn_t gfn = gpa_to_gfn(&c->vm->cfg->geom, gpa);
+	uint32_t slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, gfn);
+
+	emit(c, &(struct event){ .kind = EV_PML_DIRTY, .vcpu = c->me_nr, .gfn = gfn, .n = 1,
+				 .a = c->rules->pml_drain_upward });
+	if (slot)
+		mark_page_dirty(c, slot, gfn);
+}
+
+/*
+ * Drains the PML buffer.  The CPU fills it from index 511 down; 6.1 and 6.12 read from the index
+ * upwards, the newest entry first, later kernels in the order of writing.
+ */
+static void drain_pml(struct ctx *c)
+{
+	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+	const gpa_t *buf = c->vm->pml + (size_t)c->me_nr * PML_ENTRIES;
+	unsigned int first = vcpu->pml_index >= PML_ENTRIES ? 0 : vcpu->pml_index + 1U;
+
+	for (unsigned int i = first; i < PML_ENTRIES; i++)
+		mark_from_pml(c, buf[c->rules->pml_drain_upward ? PML_ENTRIES - 1 - (i - first) : i]);
+	memset(c->vm->pml + (size_t)c->me_nr * PML_ENTRIES, 0, sizeof(gpa_t) * PML_ENTRIES);
+	vcpu->pml_index = PML_ENTRIES - 1;
+}
+
+static void vcpu_exit(struct ctx *c)
+{
+	c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
+	if (c->rules->arch == PT_X86)
+		srcu_enter(c);
+	if (c->rules->pml && c->vm->vcpus[c->me_nr].pml_index != PML_ENTRIES - 1)
+		drain_pml(c);
+}
+
+static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
+{
+	emit(c, &(struct event){ .kind = EV_EXIT, .vcpu = c->me_nr, .a = (uint8_t)kind, .gfn = gpa,
+				 .b = (uint8_t)err });
+}
+
+/* An access that became MMIO: the exit to user space, then the guest goes on behind it. */
+static void mmio_exit(struct ctx *c, struct l_run *f)
+{
+	const struct op *op = &c->vm->ops[c->me_nr];
+	gpa_t gpa = op->gpa + f->i * op->stride;
+
+	exit_event(c, f->acc == ACC_W ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, gpa, 0);
+	f->i++;
+}
+
+PROC(guest_op)
+{
+	BEGIN(l_run);
+	if (c->rules->arch == PT_X86)
+		srcu_enter(c);
+	for (;;) {
+		CALL(P_vcpu_enter, l_req, 0);
+		if (c->me->ret == -EXDEV) {
+			exit_event(c, EXIT_RING_FULL, 0, 0);
+			break;
+		}
+		f->what = (uint8_t)run_guest(c, f);
+		STEP("guest:exit");
+		vcpu_exit(c);
+		if (f->what == STOP_END) {
+			exit_event(c, EXIT_DONE, 0, 0);
+			break;
+		}
+		if (f->what == STOP_PML_FULL) {
+			emit(c, &(struct event){ .kind = EV_PML_FULL, .vcpu = c->me_nr });
+			continue;
+		}
+		CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
+		     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
+		f->ret = c->me->ret;
+		if (f->ret == RET_PF_EMULATE) {
+			if (f->acc == ACC_X) {
+				exit_event(c, EXIT_INTERNAL_ERROR, 0, 0);
+				break;
+			}
+			mmio_exit(c, f);
+		} else if (f->ret == RET_PF_USER) {
+			exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
+			break;
+		} else if (f->ret < 0) {
+			exit_event(c, EXIT_ERR, 0, -f->ret);
+			break;
+		}
+	}
+	if (c->rules->arch == PT_X86)
+		srcu_exit(c);
+	RETURN(0);
+	END;
+}
+
+/* Loops inside the guest until told to stop; leaves it only when kicked. */
+PROC(guest_spin)
+{
+	BEGIN(l_run);
+	if (c->rules->arch == PT_X86)
+		srcu_enter(c);
+	c->vm->vcpus[c->me_nr].spinning = 1;
+	for (;;) {
+		CALL(P_vcpu_enter, l_req, 0);
+		f->what = (uint8_t)run_guest(c, f);
+		if (f->what == STOP_END) {
+			AWAIT(W_GUEST, OBJ_NONE, 0);
+			f->fetched = 0; /* after each exit the loop's code is fetched again */
+		}
+		vcpu_exit(c);
+		if (c->vm->vcpus[c->me_nr].stop_spin)
+			break;
+		if (f->what == STOP_FAULT)
+			CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
+			     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
+		STEP("guest:spin");
+	}
+	c->vm->vcpus[c->me_nr].spinning = 0;
+	c->vm->vcpus[c->me_nr].stop_spin = 0;
+	if (c->rules->arch == PT_X86)
+		srcu_exit(c);
+	RETURN(0);
+	END;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of one virtual machine: everything that a step reads or writes, as plain data in one
+ * arena (arena.h).  Parts refer to each other by element number of a typed pool.
+ *
+ * Names are KVM's: memslot, gfn, hva, mmu_lock, slots_lock, srcu
+ * [KVM v6.12 include/linux/kvm_host.h, arch/x86/include/asm/kvm_host.h].
+ *
+ * Invariants of the state at rest (no actor inside an ioctl, a fault or a notifier), vm_check():
+ *   V1  both memslot sets of an address space hold the same slots, sorted by base_gfn, disjoint
+ *   V2  no lock is owned, every SRCU and RCU side counts no reader
+ *   V3  bit 63 of every generation is clear; mn_active_invalidate_count and in_progress are 0
+ *   V4  the number of slots with LOG_DIRTY_PAGES equals nr_memslots_dirty_logging
+ *   V5  the table pool satisfies pt_check()
+ */
+#ifndef MODEL_VM_H
+#define MODEL_VM_H
+
+#include "mmu/s2_pt.h"
+#include "mmu/x86_pt.h"
+#include "model/policy.h"
+
+enum {
+	VM_MAX_VCPUS = 64,
+	VM_MAX_AS = 2,
+	VM_MAX_MAPS = 16,
+	VM_MAX_ROOTS = 8,
+	VM_USER_MEM_SLOTS_X86 = 32764, /* KVM_USER_MEM_SLOTS: SHRT_MAX minus 3 internal slots */
+	VM_MEM_SLOTS_NUM = 32767,      /* KVM_MEM_SLOTS_NUM = SHRT_MAX */
+	FRAME_BYTES = 56,              /* locals of a procedure: with its header one cache line */
+	FRAMES_MAX = 10,
+	PML_ENTRIES = 512,
+	MEM_CACHE_PAGES = 64,
+};
+
+#define MEMSLOT_GEN_UPDATE_IN_PROGRESS BIT(63)
+
+/* Memslot flags: userspace bits 0..15, KVM's own above. */
+enum memslot_flags {
+	MEM_LOG_DIRTY_PAGES = 1 << 0,
+	MEM_READONLY = 1 << 1,
+	MEM_GUEST_MEMFD = 1 << 2,
+	MEM_USERFAULT = 1 << 3,
+	MEMSLOT_INVALID = 1 << 16,
+};
+
+enum mr_change {
+	KVM_MR_CREATE,
+	KVM_MR_DELETE,
+	KVM_MR_MOVE,
+	KVM_MR_FLAGS_ONLY,
+	KVM_MR_NONE,
+};
+
+/* ---- actors ---------------------------------------------------------------------------------- */
+
+/* What an actor waits for; whether it may run is a pure function of this and the state. */
+enum wait_kind {
+	W_RUN,       /* nothing */
+	W_LOCK_R,    /* obj may be taken for reading */
+	W_LOCK_W,    /* obj may be taken for writing */
+	W_ZERO,      /* counter obj is 0 */
+	W_EPOCH,     /* side arg of epoch obj has no reader */
+	W_ACKS,      /* no vCPU owes this actor an acknowledgement */
+	W_GUEST,     /* spinning in guest mode: a kick or the end of the loop */
+	W_TIME,      /* simulated time; at once in script and explore */
+};
+
+/* Objects that can be waited for; also the wake lists. */
+enum obj {
+	OBJ_NONE,
+	OBJ_SLOTS_LOCK,
+	OBJ_SLOTS_ARCH_LOCK,
+	OBJ_MMU_LOCK,
+	OBJ_NR_LOCKS,
+	OBJ_MN_ACTIVE = OBJ_NR_LOCKS, /* counter mn_active_invalidate_count */
+	OBJ_SRCU,
+	OBJ_RCU,
+	OBJ_ACKS,
+	OBJ_VCPU0, /* one object a vCPU from here on: its mode and requests */
+};
+
+struct wait {
+	uint8_t kind;
+	uint8_t flags;
+	uint16_t obj;
+	uint32_t arg;
+};
+
+struct frame {
+	uint16_t proc, pc;
+	uint32_t spare;
+	_Alignas(8) uint8_t loc[FRAME_BYTES];
+};
+
+struct actor {
+	struct wait wait;
+	int32_t ret; /* of the procedure that returned last */
+	uint8_t depth;
+	uint8_t prio;
+	uint16_t flags;
+	uint8_t srcu_side; /* side of the SRCU read section this actor is in, see ACTOR_SRCU */
+	uint8_t rcu_side;
+	uint16_t spare;
+	uint32_t spare2[11];
+	struct frame fr[FRAMES_MAX];
+};
+
+enum actor_flags {
+	ACTOR_SRCU = 1, /* inside an SRCU read section */
+	ACTOR_RCU = 2,
+};
+
+_Static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
+_Static_assert(sizeof(struct actor) == 64 + 64 * FRAMES_MAX, "an actor is whole cache lines");
+
+/* Range operation that is too large for a frame; one an actor. */
+struct scratch {
+	struct s2_op s2;
+	struct walk walk;
+	uint64_t word[4];
+};
+
+/* What a line of the script asks of an actor: arguments too large for a frame. */
+struct op {
+	uint32_t slot;      /* as_id << 16 | id */
+	uint32_t flags;
+	gpa_t gpa;
+	uint64_t size;      /* bytes; also host ranges */
+	hva_t hva;
+	uint64_t first, n;  /* pages; accesses */
+	uint64_t stride;
+	uint32_t mask_words; /* first word of the user's bitmap in the words pool */
+	uint32_t nr_mask_words;
+	uint32_t uf_bitmap;  /* words index of the userfault bitmap */
+	uint32_t uf_pages;
+	uint8_t access;      /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
+	uint8_t kind;        /* host operation */
+	uint8_t fail;        /* enum fail_point forced in this ioctl */
+	uint8_t uf_bad;      /* the bitmap pointer is not readable */
+	uint32_t spare;
+};
+
+/* ---- locks and epochs ------------------------------------------------------------------------ */
+
+struct lock {
+	int32_t writer;  /* actor number + 1, 0 is free */
+	int32_t readers;
+};
+
+/* Two-sided epoch, as SRCU counts its readers. */
+struct epoch {
+	uint32_t count[2];
+	uint8_t idx;
+	uint8_t spare[7];
+};
+
+/* ---- memslots -------------------------------------------------------------------------------- */
+
+struct memslot {
+	gfn_t base_gfn;
+	uint64_t npages;
+	hva_t hva;
+	uint32_t flags;
+	uint16_t id;
+	uint8_t as_id;
+	uint8_t in_use;
+	uint32_t bitmap;     /* words index: first half live, second half scratch; 0 none */
+	uint32_t uf_bitmap;  /* words index of the userfault bitmap in user memory; 0 none */
+	uint8_t uf_bad;      /* user pointer that cannot be read */
+	uint8_t spare[7];
+};
+
+struct memslots {
+	uint64_t generation;
+	uint32_t count;
+	uint32_t spare;
+};
+
+/* ---- host memory ----------------------------------------------------------------------------- */
+
+enum host_backing {
+	HOST_ANON,
+	HOST_THP,
+	HOST_HUGE2M,
+	HOST_HUGE1G,
+	HOST_MEMFD,
+};
+
+struct host_map {
+	char name[32];
+	hva_t hva;
+	uint64_t npages;
+	kvm_pfn_t pfn0;     /* frames of copy 0; copy c adds c * span */
+	uint64_t span;
+	uint32_t unit0;     /* first huge-page unit in the unit pool */
+	uint32_t page0;     /* first page record in the page pool */
+	uint8_t backing;
+	uint8_t in_use;
+	uint8_t spare[6];
+};
+
+/* State of the host page table at one 2 MiB unit (hugetlb 1 GiB: the first unit of the GiB). */
+enum unit_kind {
+	UNIT_NONE,  /* no entry at all: a huge page may still be installed */
+	UNIT_SMALL, /* a page table: see the page records */
+	UNIT_HUGE,  /* one huge page */
+	UNIT_HZERO, /* the huge zero page */
+};
+
+struct host_unit {
+	uint8_t kind;
+	uint8_t copy;
+	uint8_t writable; /* the host entry grants write */
+	uint8_t no_huge;  /* madvise nohugepage */
+};
+
+enum page_kind {
+	PAGE_NONE,
+	PAGE_ZERO, /* the zero page, read-only */
+	PAGE_OWN,
+};
+
+/* One 4 KiB page: host page table entry and what its VMA says. */
+struct host_page {
+	uint8_t kind : 2;
+	uint8_t writable : 1;   /* host entry grants write */
+	uint8_t vma_gone : 1;   /* unmapped */
+	uint8_t vma_ro : 1;     /* mprotect(PROT_READ) */
+	uint8_t vma_edge : 1;   /* a VMA begins at this page */
+	uint8_t copy : 2;
+};
+
+/* ---- vCPUs ----------------------------------------------------------------------------------- */
+
+enum vcpu_mode {
+	OUTSIDE_GUEST_MODE,
+	IN_GUEST_MODE,
+	EXITING_GUEST_MODE,
+	READING_SHADOW_PAGE_TABLES,
+};
+
+enum vcpu_request {
+	REQ_TLB_FLUSH = 1,
+	REQ_MMU_FREE_OBSOLETE_ROOTS = 2,
+	REQ_UPDATE_CPU_DIRTY_LOGGING = 4,
+	REQ_DIRTY_RING_SOFT_FULL = 8,
+	REQ_TLB_FLUSH_CURRENT = 16,
+};
+
+struct vcpu {
+	uint32_t requests;
+	uint8_t mode;
+	uint8_t kicked;       /* an IPI is on its way: the ack rule is enabled */
+	uint8_t pml_enabled;
+	uint8_t spinning;
+	uint8_t stop_spin;
+	uint8_t ran;          /* entered the guest at least once */
+	uint16_t pml_index;   /* next entry to be written, counts down; PML_NONE wraps */
+	uint32_t root;        /* root slot index + 1 in struct vm_state, 0 none */
+	uint32_t acks_for;    /* bit per actor that waits for this vCPU's ack */
+	uint64_t mmio_gfn;    /* last MMIO access cached, valid with mmio_gen */
+	uint64_t mmio_gen;
+	uint8_t mmio_valid;
+	uint8_t as_id;
+	uint16_t nr_mem_cache; /* arm64: table pages in the fault's memory cache */
+	uint32_t ring_dirty;   /* dirty ring: producer index */
+	uint32_t ring_reset;   /* reset index */
+	uint32_t spare;
+};
+
+struct ring_entry {
+	uint32_t flags; /* 0 free, 1 dirty, 2 harvested */
+	uint32_t slot;
+	uint64_t offset;
+};
+
+/* ---- roots and the VM ------------------------------------------------------------------------ */
+
+struct root {
+	uint32_t table;
+	uint32_t refs;      /* vCPUs that hold it */
+	uint8_t in_use;
+	uint8_t invalid;
+	uint8_t scheduled;  /* to be zapped by the fast zap in progress */
+	uint8_t as_id;
+	uint32_t spare;
+};
+
+struct vm_state {
+	struct lock lock[OBJ_NR_LOCKS];
+	struct epoch srcu, rcu;
+	uint64_t mmu_invalidate_seq;
+	uint32_t mmu_invalidate_in_progress;
+	uint32_t mn_active_invalidate_count;
+	uint64_t inv_start, inv_end; /* hull: hva or gfn, by policy */
+	struct memslots sets[VM_MAX_AS][2];
+	uint8_t active[VM_MAX_AS];
+	uint8_t mmu_valid_gen;
+	uint8_t spare;
+	uint32_t nr_memslots_dirty_logging;
+	uint32_t cpu_dirty_logging_count;
+	struct root roots[VM_MAX_ROOTS];
+	struct pt_head pt_head;
+	uint32_t deferred;       /* unlinked table pages waiting for RCU */
+	uint32_t acks_pending[2]; /* per waiting VMM-like actor: bit per vCPU, low and high word */
+	uint32_t nr_slots;       /* slot objects in use */
+	uint64_t nr_memslot_pages;
+	uint64_t next_pfn;       /* host frames handed out so far */
+	uint64_t next_hva;
+	uint32_t next_unit, next_page;
+	uint32_t nr_maps;
+	uint32_t serial;         /* creation order of shadow pages */
+	uint32_t words_used;     /* high water of the words pool */
+	uint32_t split_cache;    /* arm64: pages in the VM-wide split cache */
+	struct host_map maps[VM_MAX_MAPS];
+};
+
+/* ---- configuration --------------------------------------------------------------------------- */
+
+struct vm_limits {
+	uint32_t nr_tables;
+	uint32_t nr_slots;
+	uint32_t nr_words;
+	uint32_t nr_units;
+	uint32_t nr_pages;
+};
+
+struct vm_cfg {
+	struct pt_geom geom;
+	struct rules rules;    /* everything in which kernels, machines and patches differ */
+	struct vm_limits limits;
+	uint32_t nr_vcpus;
+	uint32_t manual;       /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 argument */
+	uint32_t ring_entries; /* 0: bitmap mode */
+	uint64_t chunk_pages;  /* arm64 eager split chunk; 0 off */
+	bool eager_split;
+	bool nx_huge_pages;
+	bool zap_all_quirk;
+	bool code;             /* slot 31 exists: each guest step fetches from it */
+	bool locks_fifo;
+	uint8_t hw_steps;      /* 1: boundaries inside hardware walks */
+	uint32_t walk_budget;
+};
+
+/* The VM as steps see it: pointers into the arena, recomputed for each copy. */
+struct vm {
+	struct vm_cfg *cfg;
+	struct vm_state *st;
+	struct actor *actors;
+	struct scratch *scratch;
+	struct op *ops;          /* one an actor */
+	struct vcpu *vcpus;
+	struct memslot *slots;   /* element 0 unused */
+	uint16_t *set_ids;       /* [VM_MAX_AS][2][nr_slots] slot numbers sorted by base_gfn */
+	uint64_t *words;         /* bitmaps; element 0 unused */
+	gpa_t *pml;              /* [nr_vcpus][PML_ENTRIES] */
+	struct ring_entry *rings; /* [nr_vcpus][ring_entries] */
+	struct host_unit *units;
+	struct host_page *pages;
+	struct pt pt;            /* view of the table pool */
+	struct arena *arena;
+	uint32_t nr_actors;      /* vCPUs, then VMM, then host mm */
+};
+
+static inline uint32_t vm_actor_vcpu(const struct vm *vm, uint32_t vcpu)
+{
+	(void)vm;
+	return vcpu;
+}
+
+static inline uint32_t vm_actor_vmm(const struct vm *vm)
+{
+	return vm->cfg->nr_vcpus;
+}
+
+static inline uint32_t vm_actor_mm(const struct vm *vm)
+{
+	return vm->cfg->nr_vcpus + 1;
+}
+
+/* vm_check() - V1 to V5 at rest; @why receives a constant sentence on failure. */
+bool vm_check(const struct vm *vm, const char **why);
+
+#endif

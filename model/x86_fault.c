@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The x86 page fault for direct roots: MMIO, fast path, host page, then the map under mmu_lock
+ * [KVM v6.1, v6.12 arch/x86/kvm/mmu/mmu.c: kvm_mmu_page_fault, direct_page_fault, fast_page_fault;
+ *  tdp_mmu.c: kvm_tdp_mmu_map].
+ */
+#include <errno.h>
+
+#include "model/hostmm.h"
+#include "model/x86.h"
+
+enum {
+	FAST_TRIES = 4,
+};
+
+static bool is_write(const struct l_fault *f)
+{
+	return (f->err & PFERR_WRITE) != 0;
+}
+
+static void cache_mmio(struct ctx *c, gfn_t gfn)
+{
+	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+	uint64_t gen = memslots_generation(c->vm, vcpu->as_id);
+
+	if (gen & MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+		return;
+	vcpu->mmio_valid = 1;
+	vcpu->mmio_gfn = gfn;
+	vcpu->mmio_gen = gen;
+}
+
+static uint32_t vcpu_root_table(const struct ctx *c)
+{
+	return c->vm->st->roots[c->vm->vcpus[c->me_nr].root - 1].table;
+}
+
+/* A reserved-bit fault: an MMIO SPTE of the current generation is emulated at once. */
+static enum ret_pf handle_mmio_page_fault(struct ctx *c, gfn_t gfn)
+{
+	const struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	uint64_t gen = memslots_generation(c->vm, vcpu->as_id);
+	pte_t e;
+
+	if (vcpu->mmio_valid && vcpu->mmio_gfn == gfn && vcpu->mmio_gen == gen)
+		return RET_PF_EMULATE;
+	e = pt_lookup(&c->vm->pt, vcpu_root_table(c), gfn).value;
+	if (!spte_is_mmio(fmt, e))
+		return RET_PF_RETRY;
+	if ((gen & MEMSLOT_GEN_UPDATE_IN_PROGRESS) ||
+	    spte_mmio_gen(fmt, e) != spte_mmio_gen_of(fmt, gen))
+		return RET_PF_INVALID;
+	emit(c, &(struct event){ .kind = EV_HANDLE_MMIO, .gfn = gfn });
+	cache_mmio(c, gfn);
+	return RET_PF_EMULATE;
+}
+
+/* Fast path: fault on a present entry by a write, or on a not-present one without A/D flags. */
+static bool can_be_fast(const struct ctx *c, const struct l_fault *f)
+{
+	if (f->err & PFERR_RSVD)
+		return false;
+	if (!(f->err & PFERR_PRESENT))
+		return !vm_x86_fmt(c->vm)->accessed;
+	return is_write(f);
+}
+
+static bool spte_allows(const struct x86_fmt *fmt, pte_t e, uint8_t err)
+{
+	if (err & PFERR_FETCH)
+		return spte_is_executable(fmt, e);
+	return (err & PFERR_WRITE) ? spte_is_writable(fmt, e) : spte_is_readable(fmt, e);
+}
+
+/* The value that the fast path would store; equal to @old when it declines. */
+static pte_t fast_value(const struct ctx *c, const struct l_fault *f, pte_t old, unsigned int height)
+{
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	pte_t e = old;
+
+	if (spte_is_access_tracked(fmt, old))
+		e = spte_restore_access_tracked(fmt, old);
+	if (is_write(f) && (old.v & fmt->mmu_writable)) {
+		if (height > 0 && f->slot && memslot_is_logging(&c->vm->slots[f->slot]))
+			return old; /* the slow path must split */
+		e.v |= fmt->w;
+	}
+	return spte_allows(fmt, e, f->err) ? e : old;
+}
+
+PROC(fast_page_fault)
+{
+	BEGIN(l_fault);
+	f->result = RET_PF_INVALID;
+	for (f->tries = 0; f->tries < FAST_TRIES; f->tries++) {
+		{
+			struct pt_pos p = pt_lookup(&c->vm->pt, vcpu_root_table(c), f->gfn);
+
+			f->table = p.table;
+			f->index = p.index;
+			f->goal = p.height;
+			f->old = p.value;
+		}
+		STEP("fast_page_fault:read");
+		if (!pte_is_leaf(c->vm->pt.fmt, f->old, f->goal))
+			break;
+		if (spte_allows(vm_x86_fmt(c->vm), f->old, f->err)) {
+			f->result = RET_PF_SPURIOUS;
+			break;
+		}
+		{
+			pte_t e = fast_value(c, f, f->old, f->goal);
+
+			if (pte_eq(e, f->old))
+				break;
+			if (!entry_is(c, f->table, f->index, f->old))
+				continue;
+			pt_set_quiet(c, f->table, f->index, e);
+			f->result = RET_PF_FIXED;
+			f->map_writable = (uint8_t)((e.v & ~f->old.v & vm_x86_fmt(c->vm)->w) != 0);
+		}
+		STEP("fast_page_fault:fixed");
+		if (f->map_writable && f->slot)
+			mark_page_dirty(c, f->slot, f->gfn);
+		break;
+	}
+	emit(c, &(struct event){ .kind = EV_FAST_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn,
+				 .height = f->goal, .old = f->old,
+				 .new_value = *pt_entry(&c->vm->pt, f->table, f->index),
+				 .a = f->result == RET_PF_FIXED ? 1 : f->result == RET_PF_SPURIOUS ? 2 : 0 });
+	c->stats.pf_fast += f->result == RET_PF_FIXED;
+	RETURN(f->result);
+	END;
+}
+
+unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
+{
+	unsigned int h = memslot_max_height(vm, slot, gfn, vm->cfg->geom.max_leaf_height);
+	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
+
+	return v.present && v.height < h ? v.height : v.present ? h : 0;
+}
+
+/* kvm_mmu_hugepage_adjust(): the height to map at, and the frame rounded to it. */
+static void hugepage_adjust(const struct ctx *c, struct l_fault *f)
+{
+	const struct memslot *s = &c->vm->slots[f->slot];
+
+	f->huge_disallowed = (f->err & PFERR_FETCH) && c->vm->cfg->nx_huge_pages;
+	f->goal = f->req = 0;
+	if (!f->slot || f->max_height == 0 || memslot_is_logging(s))
+		return;
+	if ((s->flags & MEM_USERFAULT) && c->rules->uf_size == UF_SIZE_ADJUST)
+		return;
+	f->req = (uint8_t)max_mapping_height(c->vm, f->slot, f->gfn);
+	if (f->huge_disallowed)
+		return;
+	f->goal = f->req;
+	f->pfn = align_down_u64(f->pfn, geom_pages(&c->vm->cfg->geom, f->goal));
+}
+
+/* Root gone or an invalidation since the snapshot [is_page_fault_stale, mmu_invalidate_retry]. */
+static bool is_stale(const struct ctx *c, const struct l_fault *f)
+{
+	const struct vm_state *st = c->vm->st;
+	uint64_t at;
+
+	if (st->roots[c->vm->vcpus[c->me_nr].root - 1].invalid)
+		return true;
+	if (!f->slot || c->rules->inject == INJ_SKIP_RETRY_CHECK)
+		return false;
+	at = c->rules->retry_by_hva ? memslot_hva(c->vm, f->slot, f->gfn) : f->gfn;
+	if (st->mmu_invalidate_in_progress && at >= st->inv_start && at < st->inv_end)
+		return true;
+	return st->mmu_invalidate_seq != f->seq;
+}
+
+static void count_result(struct ctx *c, int r)
+{
+	c->stats.pf_fixed += r == RET_PF_FIXED;
+	c->stats.pf_emulate += r == RET_PF_EMULATE;
+	c->stats.pf_spurious += r == RET_PF_SPURIOUS;
+}
+
+/* Host page of the fault: RET_PF_CONTINUE with f->pfn, or the end of the fault (or -errno). */
+PROC(x86_faultin)
+{
+	BEGIN(l_fault);
+	STEP("faultin:userfault");
+	{
+		int bit = memslot_userfault_bit(c->vm, f->slot, f->gfn);
+
+		if (bit != 0)
+			RETURN(bit < 0 ? bit : RET_PF_USER);
+	}
+	if (is_write(f) && (c->vm->slots[f->slot].flags & MEM_READONLY))
+		RETURN(RET_PF_EMULATE);
+	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
+	RETURN(c->me->ret < 0 ? c->me->ret : RET_PF_CONTINUE);
+	END;
+}
+
+static void emit_fault(struct ctx *c, const struct l_fault *f)
+{
+	if ((f->err & PFERR_RSVD) && !c->rules->mmio_fault_traced)
+		return;
+	emit(c, &(struct event){ .kind = EV_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn,
+				 .a = f->err });
+}
+
+PROC(x86_page_fault)
+{
+	BEGIN(l_fault);
+	emit_fault(c, f);
+	if (f->err & PFERR_RSVD) {
+		f->result = (int8_t)handle_mmio_page_fault(c, f->gfn);
+		if (f->result != RET_PF_INVALID)
+			RETURN(f->result);
+		if (c->rules->mmio_fault_is_read)
+			f->err = PFERR_RSVD;
+	}
+	c->stats.pf_taken++;
+	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	f->max_height = c->vm->cfg->geom.max_leaf_height;
+	STEP("page_fault:slot");
+	if (can_be_fast(c, f)) {
+		CALL_WITH(P_fast_page_fault, f);
+		count_result(c, c->me->ret);
+		if (c->me->ret != RET_PF_INVALID)
+			RETURN(c->me->ret);
+	}
+	f->seq = c->vm->st->mmu_invalidate_seq;
+	STEP("page_fault:seq");
+	if (!f->slot) {
+		cache_mmio(c, f->gfn);
+		if (gfn_to_gpa(&c->vm->cfg->geom, f->gfn) >> c->rules->gpa_bits) {
+			count_result(c, RET_PF_EMULATE);
+			RETURN(RET_PF_EMULATE);
+		}
+	} else if (c->vm->slots[f->slot].flags & MEMSLOT_INVALID) {
+		RETURN(RET_PF_RETRY);
+	} else {
+		CALL_WITH(P_x86_faultin, f);
+		count_result(c, c->me->ret);
+		if (c->me->ret != RET_PF_CONTINUE)
+			RETURN(c->me->ret);
+		f->pfn = c->vm->scratch[c->me_nr].word[0];
+		f->map_writable = c->vm->scratch[c->me_nr].word[1] &&
+				  !(c->vm->slots[f->slot].flags & MEM_READONLY);
+		if ((c->vm->slots[f->slot].flags & MEM_USERFAULT) &&
+		    c->rules->uf_size == UF_SIZE_FAULTIN)
+			f->max_height = 0;
+	}
+	CALL_WITH(c->rules->tdp_mmu ? P_tdp_fault : P_legacy_fault, f);
+	count_result(c, c->me->ret);
+	RETURN(c->me->ret);
+	END;
+}
+
+/* The part under mmu_lock, for read: stale check, level, map. */
+PROC(tdp_fault)
+{
+	BEGIN(l_fault);
+	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
+	lock_take_read(c, OBJ_MMU_LOCK);
+	f->result = RET_PF_RETRY;
+	if (!is_stale(c, f)) {
+		hugepage_adjust(c, f);
+		emit(c, &(struct event){ .kind = EV_SPTE_REQUESTED, .gfn = f->gfn,
+					 .height = f->goal });
+		STEP("tdp_fault:checked");
+		CALL_WITH(P_tdp_map, f);
+		f->result = (int8_t)c->me->ret;
+	}
+	lock_drop_read(c, OBJ_MMU_LOCK);
+	RETURN(f->result);
+	END;
+}
+
+/* The same for the legacy MMU, for write. */
+PROC(legacy_fault)
+{
+	BEGIN(l_fault);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	f->result = RET_PF_RETRY;
+	if (!is_stale(c, f)) {
+		hugepage_adjust(c, f);
+		emit(c, &(struct event){ .kind = EV_SPTE_REQUESTED, .gfn = f->gfn,
+					 .height = f->goal });
+		STEP("legacy_fault:checked");
+		CALL_WITH(P_direct_map, f);
+		f->result = (int8_t)c->me->ret;
+	}
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	RETURN(f->result);
+	END;
+}
+
+pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int height, pte_t old,
+		bool prefetch)
+{
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	bool nx = height > 0 && c->vm->cfg->nx_huge_pages;
+	struct spte_parts p = {
+		.pfn = f->pfn + (gfn - geom_base(&c->vm->cfg->geom, gfn, height)),
+		.access = nx ? ACC_R : ACC_R | ACC_X,
+		.accessed = !prefetch,
+		.ad = fmt->accessed ? X86_AD_ENABLED : X86_AD_DISABLED,
+		.host_writable = f->map_writable,
+		.mmu_writable = f->map_writable,
+	};
+	pte_t e;
+
+	p.pfn = align_down_u64(p.pfn, geom_pages(&c->vm->cfg->geom, height));
+	if (f->map_writable) {
+		/* a writable old value counts as made ready before, and skips setting D */
+		bool shortcut = c->rules->dirty_shortcut && spte_is_writable(fmt, old) &&
+				(height == 0 || (old.v & fmt->large));
+
+		p.access |= ACC_W;
+		p.dirty = !shortcut;
+	}
+	e = spte_make_leaf(fmt, height, &p);
+	if (prefetch && !fmt->accessed)
+		e = spte_mark_access_tracked(fmt, e);
+	if (spte_is_writable(fmt, e))
+		mark_page_dirty(c, f->slot, gfn);
+	return e;
+}
+
+/* Where the map stands: stops at the goal, one lower where the NX mitigation keeps a table. */
+static void map_position(const struct ctx *c, struct l_fault *f)
+{
+	const struct pt *pt = &c->vm->pt;
+	struct pt_pos p = { .table = vcpu_root_table(c),
+			    .height = (uint8_t)geom_root_height(&pt->geom) };
+
+	for (;;) {
+		p.index = pt_index(pt, f->gfn, p.height);
+		p.value = *pt_entry(pt, p.table, p.index);
+		if (p.height == f->goal && c->vm->cfg->nx_huge_pages &&
+		    pte_is_table(pt->fmt, p.value, p.height) &&
+		    (pt->meta[pt_table_of(pt, p.value)].flags & PT_F_NX_DISALLOWED)) {
+			f->goal--;
+			f->pfn |= f->gfn & (geom_pages(&pt->geom, p.height) -
+					    geom_pages(&pt->geom, f->goal));
+		}
+		if (p.height == f->goal || !pte_is_table(pt->fmt, p.value, p.height))
+			break;
+		p.table = pt_table_of(pt, p.value);
+		p.height--;
+	}
+	f->table = p.table;
+	f->index = p.index;
+	f->old = p.value;
+	f->max_height = p.height;
+}
+
+/* Tags a table that only the NX mitigation keeps small. */
+static void tag_nx(struct ctx *c, const struct l_fault *f, uint32_t child)
+{
+	struct pt_meta *m = &c->vm->pt.meta[child];
+
+	if (!f->huge_disallowed)
+		return;
+	m->flags |= PT_F_NX_DISALLOWED;
+	if (f->req >= f->max_height) {
+		m->flags |= PT_F_NX_POSSIBLE;
+		c->stats.nx_lpage_splits++;
+	}
+}
+
+/* Descends one level: link an empty table, or a full one in place of a huge leaf. */
+static bool tdp_descend(struct ctx *c, struct l_fault *f)
+{
+	struct pt *pt = &c->vm->pt;
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	bool huge = pte_is_leaf(pt->fmt, f->old, f->max_height);
+
+	if (!entry_is(c, f->table, f->index, f->old))
+		return false;
+	if (huge) {
+		if (!x86_split_leaf(pt, fmt, f->table, f->index, c->vm->cfg->nx_huge_pages,
+				    &c->work))
+			return false;
+		emit(c, &(struct event){ .kind = EV_SPLIT_HUGE,
+					 .gfn = pt_entry_gfn(pt, f->table, f->index),
+					 .height = f->max_height });
+	} else if (!x86_link_table(pt, fmt, f->table, f->index, &c->work)) {
+		return false;
+	}
+	tag_nx(c, f, pt_table_of(pt, *pt_entry(pt, f->table, f->index)));
+	return true;
+}
+
+/* Installs the leaf [tdp_mmu_map_handle_target_level]; says whether a table was replaced. */
+static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
+{
+	struct pt *pt = &c->vm->pt;
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	gfn_t base = pt_entry_gfn(pt, f->table, f->index);
+	pte_t e;
+
+	*merged = false;
+	if (c->rules->spurious_no_overwrite && pte_is_leaf(pt->fmt, f->old, f->goal) &&
+	    spte_allows(fmt, f->old, f->err))
+		return RET_PF_SPURIOUS;
+	if (f->slot)
+		e = make_spte(c, f, f->goal ? base : f->gfn, f->goal, f->old, false);
+	else
+		e = spte_make_mmio(fmt, base, memslots_generation(c->vm, 0), ACC_RWX);
+	if (pte_eq(e, f->old))
+		return RET_PF_SPURIOUS;
+	if (!entry_is(c, f->table, f->index, f->old))
+		return RET_PF_RETRY;
+	pt_set(pt, f->table, f->index, e, &c->work);
+	c->work.leaf_installed++;
+	if (pte_is_table(pt->fmt, f->old, f->goal)) {
+		x86_drop_subtree(pt, fmt, pt_table_of(pt, f->old), &c->vm->st->deferred, &c->work);
+		c->work.table_merged++;
+		*merged = true;
+	}
+	if (!f->slot) {
+		c->stats.pf_mmio_spte_created++;
+		emit(c, &(struct event){ .kind = EV_MARK_MMIO, .gfn = base });
+		return RET_PF_EMULATE;
+	}
+	return RET_PF_FIXED;
+}
+
+/* Under mmu_lock for read. */
+PROC(tdp_map)
+{
+	BEGIN(l_fault);
+	for (;;) {
+		map_position(c, f);
+		STEP("tdp_map:read");
+		if (spte_is_frozen(vm_x86_fmt(c->vm), f->old))
+			RETURN(RET_PF_RETRY);
+		if (f->max_height == f->goal)
+			break;
+		if (c->rules->fault_huge == HUGE_ZAP_EMPTY &&
+		    pte_is_leaf(c->vm->pt.fmt, f->old, f->max_height)) {
+			if (!entry_is(c, f->table, f->index, f->old))
+				RETURN(RET_PF_RETRY);
+			pt_set(&c->vm->pt, f->table, f->index,
+			       (pte_t){ vm_x86_fmt(c->vm)->frozen }, &c->work);
+			STEP("tdp_map:freeze");
+			CALL(P_flush_range, l_range,
+			     .start = pt_entry_gfn(&c->vm->pt, f->table, f->index),
+			     .n = geom_pages(&c->vm->cfg->geom, f->max_height));
+			pt_set_quiet(c, f->table, f->index, (pte_t){ c->vm->pt.fmt->empty });
+			f->old.v = c->vm->pt.fmt->empty;
+		}
+		if (!tdp_descend(c, f))
+			RETURN(RET_PF_RETRY);
+		STEP("tdp_map:link");
+	}
+	{
+		bool merged;
+
+		f->result = (int8_t)tdp_install(c, f, &merged);
+		f->tries = merged;
+	}
+	STEP("tdp_map:install");
+	if (f->tries) {
+		unsigned int h = f->goal + (c->rules->merge_flush_parent ? 1U : 0U);
+
+		CALL(P_flush_range, l_range, .start = geom_base(&c->vm->cfg->geom, f->gfn, h),
+		     .n = geom_pages(&c->vm->cfg->geom, h));
+	}
+	if (f->slot && f->result != RET_PF_RETRY)
+		emit(c, &(struct event){ .kind = EV_SET_SPTE, .height = f->goal,
+					 .gfn = pt_entry_gfn(&c->vm->pt, f->table, f->index),
+					 .new_value = *pt_entry(&c->vm->pt, f->table, f->index) });
+	RETURN(f->result);
+	END;
+}
+
+/* A ranged flush: on bare metal the full one. */
+PROC(flush_range)
+{
+	BEGIN(l_range);
+	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS_RANGE,
+				 .gfn = f->start, .n = f->n });
+	CALL(P_flush_remote_tlbs, l_req, 0);
+	RETURN(0);
+	END;
+}
