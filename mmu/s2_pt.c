@@ -196,7 +196,8 @@ static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct w
 		pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
 		op->held = child;
 		op->phase = PH_FREE;
-		op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA, .gfn = v->base, .pages = 1,
+		op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA,
+					     .gfn = max_u64(v->base, op->start), .pages = 1,
 					     .level = S2_LEVEL_NONE };
 		return V_TLBI;
 	}

@@ -452,7 +452,7 @@ static void x86_event(struct recorder *r, const struct event *e)
 	else if (e->kind == EV_PML_DIRTY)
 		simple_line(r, "pml_dirty", e, e->a ? " order=up" : " order=down");
 	else if (e->kind == EV_PML_FULL)
-		plain_line(r, "pml_full");
+		plain_line(r, "pml_full vcpu=%u", e->vcpu);
 }
 
 void recorder_flush_trace(struct recorder *r)

@@ -3,6 +3,7 @@
 #include "model/hostmm.h"
 #include "model/lang.h"
 #include "model/observe_priv.h"
+#include "model/vcpu.h"
 #include "model/x86.h"
 
 #define U64 G_GUINT64_FORMAT
@@ -20,11 +21,15 @@ void recorder_stats(struct recorder *r, const struct kvm_stats *s, uint32_t vcpu
 #undef X
 }
 
-/* Root whose table a record shows: that of the first vCPU that holds one. */
+/* Root whose table a record shows: the valid one, else one that a vCPU still holds. */
 static uint32_t shown_root(const struct vm *vm)
 {
+	uint32_t valid = root_find(vm, 0);
+
 	if (vm->cfg->rules.arch == PT_ARM64)
 		return vm_s2_root(vm);
+	if (valid)
+		return vm->st->roots[valid - 1].table;
 	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++)
 		if (vm->vcpus[v].root)
 			return vm->st->roots[vm->vcpus[v].root - 1].table;
