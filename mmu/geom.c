@@ -14,8 +14,8 @@ enum {
 
 bool geom_check(const struct pt_geom *g)
 {
-	unsigned int covered =
-		(unsigned int)g->page_shift + (unsigned int)g->heights * g->index_bits + g->root_extra_bits;
+	unsigned int covered = (unsigned int)g->page_shift +
+			       (unsigned int)g->heights * g->index_bits + g->root_extra_bits;
 
 	return g->index_bits >= 1 && g->index_bits <= 13 && g->heights >= 1 &&
 	       g->heights <= GEOM_MAX_HEIGHTS && g->max_leaf_height < g->heights &&

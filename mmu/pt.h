@@ -36,7 +36,7 @@ struct pt_meta {
 	uint8_t flags;    /* PT_F_* */
 	uint8_t as_id;    /* address space (x86: 1 is SMM) */
 	uint16_t spare;
-	uint32_t serial;  /* creation order, legacy MMU */
+	uint32_t serial; /* creation order, legacy MMU */
 	uint32_t spare2;
 };
 

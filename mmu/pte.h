@@ -10,14 +10,14 @@
 
 struct pte_fmt {
 	const char *name;
-	uint64_t present;    /* any of these bits set: table or leaf */
-	uint64_t leaf_mask;  /* above the page level: (v & leaf_mask) == leaf_value means leaf */
+	uint64_t present;   /* any of these bits set: table or leaf */
+	uint64_t leaf_mask; /* above the page level: (v & leaf_mask) == leaf_value means leaf */
 	uint64_t leaf_value;
-	uint64_t addr_mask;  /* output address bits that stand at their own place */
-	uint64_t hi_mask;    /* Arm: high output address bits stored low (52-bit formats), or 0 */
-	uint8_t hi_shift;    /* how far left they belong */
+	uint64_t addr_mask; /* output address bits that stand at their own place */
+	uint64_t hi_mask;   /* Arm: high output address bits stored low (52-bit formats), or 0 */
+	uint8_t hi_shift;   /* how far left they belong */
 	uint8_t page_shift;
-	uint64_t empty;      /* value of a never used entry */
+	uint64_t empty; /* value of a never used entry */
 };
 
 static inline bool pte_is_present(const struct pte_fmt *f, pte_t e)

@@ -10,17 +10,23 @@ enum {
 	V_STEP,
 	V_AGAIN,
 	V_NO_TABLE,
+	V_MAKE, /* inside map only */
 };
 
 /* Phases of a change that has a break. */
 enum {
 	PH_IDLE,
 	PH_LEAF,  /* entry broken, leaf to be made */
-	PH_TABLE, /* entry broken, table to be linked */
+	PH_TABLE, /* entry broken, table (held) to be linked */
 	PH_CLEAN, /* unmap: leaf removed, cache to be cleaned */
 	PH_FREE,  /* unmap: empty table removed, page to be freed */
 	PH_SPLIT, /* block broken, tree to be linked */
 	PH_RANGE, /* unmap: deferred range TLBI issued */
+};
+
+enum {
+	LPA2_RANGE_ALIGN_MASK = 0xffff, /* with LPA2 a range starts at a multiple of 64 KiB */
+	S2_RANGE_PAGES_MAX = 1 << 21,
 };
 
 struct visit_arg {
@@ -45,6 +51,7 @@ struct s2_op s2_op_init(const struct pt *pt, enum s2_op_kind kind, uint32_t root
 	return (struct s2_op){
 		.walk = walk_init(pt, root, r, flags[kind], 0),
 		.start = r.start,
+		.tlbi = { .level = S2_LEVEL_NONE },
 		.kind = (uint8_t)kind,
 	};
 }
@@ -71,8 +78,7 @@ static void invalidate_icache(const struct pt *pt, const struct s2_cfg *cfg, uns
 static void clean_leaf(const struct pt *pt, const struct s2_cfg *cfg, unsigned int height,
 		       struct work *wk)
 {
-	wk->cmo_lines +=
-		(geom_pages(&pt->geom, height) << pt->geom.page_shift) / cfg->cache_line;
+	wk->cmo_lines += (geom_pages(&pt->geom, height) << pt->geom.page_shift) / cfg->cache_line;
 }
 
 /* What the removed value asks for before a new one may be stored. */
@@ -91,29 +97,34 @@ static void tlbi_for(const struct pt *pt, const struct visit_arg *a, const struc
 	}
 }
 
-static void unlink_subtree(struct pt *pt, struct s2_op *op, uint32_t table)
+static void unlink_subtree(struct pt *pt, struct s2_op *op, uint32_t table, struct work *wk)
 {
 	unsigned int h = pt->meta[table].height;
 
 	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
 		pte_t e = *pt_entry(pt, table, i);
 
+		wk->leaf_removed += pte_is_leaf(pt->fmt, e, h);
 		if (pte_is_table(pt->fmt, e, h))
-			unlink_subtree(pt, op, pt_table_of(pt, e));
+			unlink_subtree(pt, op, pt_table_of(pt, e), wk);
 	}
 	pt_unlink(pt, table);
 	pt->meta[table].link = op->deferred;
 	op->deferred = table;
 }
 
-/* Break: LOCKED (or 0 before 6.2) goes in, the old value's TLBI is prepared. */
+/*
+ * Break: LOCKED (or 0 before 6.2) goes in, the old value's TLBI is prepared.  Before 6.2 an entry
+ * that is not valid needs no break, and V_MAKE says so.
+ */
 static int map_break(struct pt *pt, const struct visit_arg *a, const struct visit *v, int phase,
 		     struct work *wk)
 {
 	struct s2_op *op = a->op;
 
-	if (s2_is_locked(v->old))
-		return V_AGAIN;
+	op->phase = (uint8_t)phase;
+	if (!a->cfg->locked_marker && !pte_is_present(pt->fmt, v->old))
+		return V_MAKE;
 	tlbi_for(pt, a, v);
 	wk->pte_cmpxchg += a->cfg->locked_marker;
 	if (pte_is_table(pt->fmt, v->old, v->height)) {
@@ -122,7 +133,6 @@ static int map_break(struct pt *pt, const struct visit_arg *a, const struct visi
 	}
 	wk->leaf_removed += pte_is_leaf(pt->fmt, v->old, v->height);
 	pt_set(pt, v->table, v->index, (pte_t){ a->cfg->locked_marker ? S2_LOCKED : 0 }, wk);
-	op->phase = (uint8_t)phase;
 	return op->tlbi.kind == S2_TLBI_NONE ? V_STEP : V_TLBI;
 }
 
@@ -144,43 +154,60 @@ static int map_make_leaf(struct pt *pt, const struct visit_arg *a, const struct 
 	op->phase = PH_IDLE;
 	op->hit = true;
 	if (op->held) {
-		unlink_subtree(pt, op, op->held);
+		unlink_subtree(pt, op, op->held, wk);
 		op->held = 0;
 	}
 	return VISIT_SKIP;
 }
 
+/* Make: the table that was taken from the pool before the break. */
 static int map_make_table(struct pt *pt, const struct visit_arg *a, const struct visit *v,
 			  struct work *wk)
 {
-	uint32_t child = pt_alloc(pt, v->height - 1U, v->base, wk);
-
-	if (child == 0)
-		return V_NO_TABLE;
-	pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, child)), wk);
+	pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, a->op->held)), wk);
+	a->op->held = 0;
 	a->op->phase = PH_IDLE;
 	return VISIT_NEXT;
+}
+
+static int map_make(struct pt *pt, const struct visit_arg *a, const struct visit *v,
+		    struct work *wk)
+{
+	return a->op->phase == PH_LEAF ? map_make_leaf(pt, a, v, wk) : map_make_table(pt, a, v, wk);
+}
+
+/* Somebody installed this leaf already: a permission fault will settle the rights. */
+static bool map_is_there(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
+{
+	const struct s2_op *op = a->op;
+	pte_t e = s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
+			       (enum s2_memtype)op->memtype, a->cfg->fwb);
+
+	return pte_is_leaf(pt->fmt, v->old, v->height) && ((e.v ^ v->old.v) & ~S2_PERM_MASK) == 0;
 }
 
 static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
 {
 	struct visit_arg *a = arg;
 	struct s2_op *op = a->op;
-	bool table = pte_is_table(pt->fmt, v->old, v->height);
-	pte_t e;
+	int phase = PH_LEAF, r;
 
-	if (op->phase == PH_LEAF)
-		return map_make_leaf(pt, a, v, wk);
-	if (op->phase == PH_TABLE)
-		return map_make_table(pt, a, v, wk);
-	if (!s2_leaf_allowed(pt, op, v->gfn, v->height))
-		return table ? VISIT_NEXT : map_break(pt, a, v, PH_TABLE, wk);
-	e = s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
-			 (enum s2_memtype)op->memtype, a->cfg->fwb);
-	/* somebody installed it already: a permission fault will settle the rights */
-	if (pte_is_leaf(pt->fmt, v->old, v->height) && ((e.v ^ v->old.v) & ~S2_PERM_MASK) == 0)
+	if (op->phase != PH_IDLE)
+		return map_make(pt, a, v, wk);
+	if (!s2_leaf_allowed(pt, op, v->gfn, v->height)) {
+		if (pte_is_table(pt->fmt, v->old, v->height))
+			return VISIT_NEXT;
+		phase = PH_TABLE;
+	}
+	if (s2_is_locked(v->old) || (phase == PH_LEAF && map_is_there(pt, a, v)))
 		return V_AGAIN;
-	return map_break(pt, a, v, PH_LEAF, wk);
+	if (phase == PH_TABLE) {
+		op->held = pt_alloc(pt, v->height - 1U, v->base, wk);
+		if (op->held == 0)
+			return V_NO_TABLE;
+	}
+	r = map_break(pt, a, v, phase, wk);
+	return r == V_MAKE ? map_make(pt, a, v, wk) : r;
 }
 
 static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
@@ -197,7 +224,8 @@ static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct w
 		op->held = child;
 		op->phase = PH_FREE;
 		op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA,
-					     .gfn = max_u64(v->base, op->start), .pages = 1,
+					     .gfn = max_u64(v->base, op->start),
+					     .pages = 1,
 					     .level = S2_LEVEL_NONE };
 		return V_TLBI;
 	}
@@ -229,7 +257,7 @@ static int attr_visit(struct pt *pt, const struct visit *v, void *arg, struct wo
 			return V_AGAIN;
 		e.v |= (op->access & ACC_R) ? S2_AP_R : 0;
 		e.v |= (op->access & ACC_W) ? S2_AP_W : 0;
-		if (op->access & ACC_X) {
+		if (op->access & ACC_X & ~s2_access(e)) {
 			e.v &= ~S2_XN;
 			invalidate_icache(pt, a->cfg, v->height, wk);
 		}
@@ -270,18 +298,14 @@ static uint32_t split_tree(struct pt *pt, pte_t block, unsigned int height, gfn_
 			   struct work *wk)
 {
 	uint32_t t = pt_alloc(pt, height - 1, base, wk);
-	uint64_t span = geom_pages(&pt->geom, height - 1);
-	uint64_t keep = block.v & ~(pt->fmt->addr_mask | pt->fmt->hi_mask);
+	uint64_t step = pte_addr_bits(pt->fmt, geom_pages(&pt->geom, height - 1)), first;
 
-	for (uint32_t i = 0; t != 0 && i < geom_entries(&pt->geom); i++) {
-		pte_t e = { keep | S2_AF | pte_addr_bits(pt->fmt, pte_pfn(pt->fmt, block) + i * span) };
-
-		if (height == 1)
-			e.v |= S2_TYPE_TABLE;
-		*pt_entry(pt, t, i) = e;
-	}
 	if (t == 0)
 		return 0;
+	/* the children's frames follow each other, and no carry leaves the low address bits */
+	first = (block.v & ~S2_TYPE_TABLE) | S2_AF | (height == 1 ? S2_TYPE_TABLE : 0);
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
+		pt_entry(pt, t, i)->v = first + i * step;
 	pt->meta[t].nr_used = (uint16_t)geom_entries(&pt->geom);
 	wk->pte_write += geom_entries(&pt->geom);
 	wk->leaf_installed += geom_entries(&pt->geom);
@@ -322,8 +346,10 @@ static enum s2_act unmap_end(struct s2_op *op)
 	if (!op->defer || op->phase == PH_RANGE)
 		return S2_DONE;
 	op->phase = PH_RANGE;
-	op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_RANGE, .gfn = op->start,
-				     .pages = op->walk.end - op->start, .level = S2_LEVEL_NONE };
+	op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_RANGE,
+				     .gfn = op->start,
+				     .pages = op->walk.end - op->start,
+				     .level = S2_LEVEL_NONE };
 	return S2_TLBI;
 }
 
@@ -400,34 +426,38 @@ enum s2_act s2_op_sync(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op
 	}
 }
 
+/* One call of the primitive, which takes at most 2^21 pages. */
+static unsigned int range_chunk(const struct pt_geom *g, gfn_t gfn, uint64_t pages,
+				unsigned int *singles)
+{
+	unsigned int n = 0;
+
+	for (; g->lpa2 && pages > 0 && (gfn_to_gpa(g, gfn) & LPA2_RANGE_ALIGN_MASK); pages--) {
+		++*singles;
+		gfn++;
+	}
+	for (int scale = 3; scale >= 0; scale--) {
+		uint64_t unit = BIT(5 * scale + 1);
+
+		n += pages >= unit;
+		pages %= unit;
+	}
+	*singles += (unsigned int)pages;
+	return n;
+}
+
 unsigned int s2_range_instructions(const struct pt_geom *g, gfn_t gfn, uint64_t pages,
 				   unsigned int *singles)
 {
 	unsigned int n = 0;
-	int scale = 3;
 
 	*singles = 0;
-	while (g->lpa2 && pages > 0 && (gfn_to_gpa(g, gfn) & 0xffff) != 0) {
-		++*singles;
-		gfn++;
-		pages--;
-	}
 	while (pages > 0) {
-		uint64_t unit = BIT(5 * scale + 1), num;
+		uint64_t chunk = min_u64(pages, S2_RANGE_PAGES_MAX);
 
-		if (pages == 1) {
-			++*singles;
-			break;
-		}
-		num = pages / unit;
-		if (num > 0) {
-			num = min_u64(num, 32);
-			pages -= num * unit;
-			n++;
-			if (pages / unit > 0)
-				continue;
-		}
-		scale = scale > 0 ? scale - 1 : 0;
+		n += range_chunk(g, gfn, chunk, singles);
+		gfn += chunk;
+		pages -= chunk;
 	}
 	return n;
 }

@@ -59,7 +59,7 @@ enum s2_op_kind {
 	S2_OP_WRPROT,
 	S2_OP_RELAX,
 	S2_OP_MKYOUNG,
-	S2_OP_AGE,      /* clear AF; op->hit says it was set */
+	S2_OP_AGE, /* clear AF; op->hit says it was set */
 	S2_OP_TEST_AGE,
 	S2_OP_SPLIT,
 };
@@ -73,22 +73,24 @@ enum s2_act {
 	S2_NEED_TABLE, /* -ENOMEM: no table page */
 };
 
-/* At most 64 bytes, plain data. */
+/* 80 bytes, plain data. */
 struct s2_op {
 	struct walk walk;
-	kvm_pfn_t pfn;    /* map: frame of the first gfn */
-	gfn_t start;      /* first gfn of the operation */
+	kvm_pfn_t pfn; /* map: frame of the first gfn */
+	gfn_t start;   /* first gfn of the operation */
 	struct s2_tlbi tlbi;
 	uint32_t deferred; /* unlinked table pages that wait for the grace period */
-	uint32_t held;     /* split: unlinked tree; table break: the old child */
+	uint32_t held;     /* table page between two places: new child, old child, split tree */
 	uint8_t kind;      /* enum s2_op_kind */
 	uint8_t phase;
-	uint8_t access;   /* ACC_* bits to grant */
+	uint8_t access; /* ACC_* bits to grant */
 	uint8_t memtype;
 	bool force_pte;
-	bool defer;       /* unmap: one range TLBI at the end */
-	bool hit;         /* out: something changed */
+	bool defer; /* unmap: one range TLBI at the end */
+	bool hit;   /* out: something changed */
 };
+
+_Static_assert(sizeof(struct s2_op) == 80, "80 bytes an operation");
 
 /* s2_op_init() - an operation over [r.start, r.end); the other fields are set by the caller. */
 struct s2_op s2_op_init(const struct pt *pt, enum s2_op_kind kind, uint32_t root,
@@ -115,7 +117,8 @@ uint64_t s2_split_tables(const struct pt_geom *g, unsigned int height);
 
 /**
  * s2_range_instructions() - number of range TLBI instructions that cover @pages from @gfn, and
- * @singles, the number of single-page ones (odd last page, alignment with LPA2).
+ * @singles, the number of single-page ones (odd last page, alignment with LPA2).  Beyond 2^21 pages
+ * the primitive is called again, and with LPA2 each call aligns anew.
  * [Arm ARM "TLBI RIPAS2E1IS": (num + 1) * 2^(5 * scale + 1) pages, scale 3..0]
  */
 unsigned int s2_range_instructions(const struct pt_geom *g, gfn_t gfn, uint64_t pages,

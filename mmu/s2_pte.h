@@ -24,17 +24,17 @@ enum s2_granule {
 	S2_NR_GRANULES,
 };
 
-#define S2_VALID BIT(0)
+#define S2_VALID      BIT(0)
 #define S2_TYPE_TABLE BIT(1) /* table above the last level, page at the last */
-#define S2_MEMATTR GENMASK(5, 2)
-#define S2_AP_R BIT(6)
-#define S2_AP_W BIT(7)
-#define S2_SH_INNER GENMASK(9, 8)
-#define S2_AF BIT(10)
-#define S2_DBM BIT(51)
-#define S2_CONT BIT(52)
-#define S2_XN BIT(54)
-#define S2_SW GENMASK(58, 55)
+#define S2_MEMATTR    GENMASK(5, 2)
+#define S2_AP_R       BIT(6)
+#define S2_AP_W       BIT(7)
+#define S2_SH_INNER   GENMASK(9, 8)
+#define S2_AF         BIT(10)
+#define S2_DBM        BIT(51)
+#define S2_CONT       BIT(52)
+#define S2_XN         BIT(54)
+#define S2_SW         GENMASK(58, 55)
 /* Invalid entry that a break-before-make holds (since 6.2) [KVM v6.12 pgtable.c: KVM_INVALID_PTE_LOCKED]. */
 #define S2_LOCKED BIT(10)
 /* Bits in which a lost race may differ and still count as "already mapped" [stage2_pte_needs_update]. */

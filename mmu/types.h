@@ -30,7 +30,7 @@ struct gfn_range {
 	gfn_t end;
 };
 
-#define BIT(n) (1ULL << (n))
+#define BIT(n)             (1ULL << (n))
 #define GENMASK(high, low) ((~0ULL >> (63 - (high))) & (~0ULL << (low)))
 
 /* What an access wants, and what a leaf grants. */

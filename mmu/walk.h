@@ -52,7 +52,7 @@ struct walk {
 };
 
 struct visit {
-	gfn_t gfn;      /* where the walk entered the entry: its base, or the start of the range */
+	gfn_t gfn; /* where the walk entered the entry: its base, or the start of the range */
 	gfn_t base;
 	uint32_t table;
 	uint32_t index;
@@ -171,7 +171,9 @@ walk_page(struct pt *pt, struct walk *w, uint32_t table, struct walk_call *c, bo
 	const uint32_t last = walk_last_index(pt, w);
 	const uint64_t span = geom_pages(&pt->geom, h);
 	uint32_t i = pt_index(pt, w->gfn, h);
-	struct visit v = { .gfn = w->gfn, .base = align_down_u64(w->gfn, span), .table = table,
+	struct visit v = { .gfn = w->gfn,
+			   .base = align_down_u64(w->gfn, span),
+			   .table = table,
 			   .height = (uint8_t)h };
 
 	*descend = false;
@@ -256,7 +258,8 @@ static inline __attribute__((always_inline)) int walk_pages(struct pt *pt, struc
 		}
 		up = !descend;
 		if (descend) {
-			table = pt_table_of(pt, *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
+			table = pt_table_of(pt,
+					    *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
 			w->height--;
 			continue;
 		}

@@ -11,7 +11,8 @@ enum {
 static void note_leaf_change(pte_t old, pte_t now, const struct x86_fmt *f, unsigned int height,
 			     struct work *wk)
 {
-	wk->leaf_installed += !pte_is_leaf(&f->pte, old, height) && pte_is_leaf(&f->pte, now, height);
+	wk->leaf_installed +=
+		!pte_is_leaf(&f->pte, old, height) && pte_is_leaf(&f->pte, now, height);
 	wk->leaf_removed += pte_is_leaf(&f->pte, old, height) && !pte_is_leaf(&f->pte, now, height);
 }
 
@@ -54,7 +55,8 @@ static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct wor
 		return map_descend(pt, v, a);
 	wk->leaf_installed += !pte_is_leaf(&a->f->pte, v->old, v->height);
 	pt_set(pt, v->table, v->index,
-	       (pte_t){ a->proto.v | pte_addr_bits(&a->f->pte, a->pfn + (v->base - a->start)) }, wk);
+	       (pte_t){ a->proto.v | pte_addr_bits(&a->f->pte, a->pfn + (v->base - a->start)) },
+	       wk);
 	if (pte_is_table(&a->f->pte, v->old, v->height))
 		map_drop_table(pt, v, a);
 	return VISIT_SKIP;
@@ -344,7 +346,8 @@ bool x86_collapse(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint32
 	return false;
 }
 
-static void count_table(struct pt *pt, const struct x86_fmt *f, uint32_t table, struct pt_count *out)
+static void count_table(struct pt *pt, const struct x86_fmt *f, uint32_t table,
+			struct pt_count *out)
 {
 	unsigned int h = pt->meta[table].height;
 

@@ -48,12 +48,12 @@ void x86_drop_subtree(struct pt *pt, const struct x86_fmt *f, uint32_t table, ui
 struct x86_visit {
 	const struct x86_fmt *f;
 	uint32_t *deferred;
-	uint8_t height;   /* zap level, minimum level of write protection */
-	bool hit;         /* out: an entry changed */
-	uint64_t count;   /* out: entries changed */
-	gfn_t mask_base;  /* masked visitors: gfn of bit 0; gfns beyond the mask stay as they are */
+	uint8_t height;  /* zap level, minimum level of write protection */
+	bool hit;        /* out: an entry changed */
+	uint64_t count;  /* out: entries changed */
+	gfn_t mask_base; /* masked visitors: gfn of bit 0; gfns beyond the mask stay as they are */
 	uint64_t mask;
-	bool wrprot;      /* clear W even where D would do */
+	bool wrprot;             /* clear W even where D would do */
 	bool clear_mmu_writable; /* write protection: take MMU-writable too (write tracking) */
 };
 

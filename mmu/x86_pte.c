@@ -5,7 +5,7 @@
 
 /* Software bit "backed by memory" in every format [KVM v6.1 spte.h: SPTE_MMU_PRESENT_MASK]. */
 #define SHADOW_PRESENT BIT(11)
-#define X86_ADDR_MASK GENMASK(51, 12)
+#define X86_ADDR_MASK  GENMASK(51, 12)
 
 /* MMIO generation: bits 0..7 stand in SPTE bits 3..10, the rest from bit 52 up [spte.h]. */
 enum {

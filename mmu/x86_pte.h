@@ -40,14 +40,14 @@ struct x86_fmt {
 	struct pte_fmt pte;
 	uint64_t r, w, x, nx, user;
 	uint64_t large;
-	uint64_t accessed, dirty;         /* 0 without A/D flags */
+	uint64_t accessed, dirty; /* 0 without A/D flags */
 	uint64_t host_writable, mmu_writable;
-	uint64_t ad_mask;                 /* two bits: A/D type */
+	uint64_t ad_mask; /* two bits: A/D type */
 	uint8_t ad_shift;
-	uint8_t saved_shift;              /* saved R and X stand at (bit + saved_shift) */
+	uint8_t saved_shift; /* saved R and X stand at (bit + saved_shift) */
 	uint8_t mmio_gen_bits;
-	uint64_t memtype;                 /* write-back, ignore guest PAT */
-	uint64_t suppress_ve;             /* in every entry but MMIO */
+	uint64_t memtype;     /* write-back, ignore guest PAT */
+	uint64_t suppress_ve; /* in every entry but MMIO */
 	uint64_t mmio_mask, mmio_value;
 	uint64_t frozen;
 };

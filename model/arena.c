@@ -52,10 +52,11 @@ struct vm *vm_new(const struct vm_cfg *cfg)
 	vm->arena = a;
 	vm->nr_actors = cfg->nr_vcpus + 2;
 	vm->pt.geom = cfg->geom;
-	vm->pt.fmt = cfg->rules.arch == PT_X86 ?
-			     &x86_fmt_get((enum x86_spte_version)cfg->rules.spte_version,
-					  (enum x86_nested)cfg->rules.nested)->pte :
-			     s2_fmt_of(&cfg->geom);
+	vm->pt.fmt = cfg->rules.arch == PT_X86
+			     ? &x86_fmt_get((enum x86_spte_version)cfg->rules.spte_version,
+					    (enum x86_nested)cfg->rules.nested)
+					->pte
+			     : s2_fmt_of(&cfg->geom);
 	vm->pt.head = &vm->st->pt_head;
 	vm->pt.capacity = cfg->limits.nr_tables;
 	vm->pt.pfn0 = 1ULL << (cfg->geom.pa_bits - cfg->geom.page_shift - 1);

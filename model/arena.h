@@ -37,14 +37,13 @@ enum region {
 	X(vcpus, struct vcpu, REGION_STATE, c->nr_vcpus)                                           \
 	X(slots, struct memslot, REGION_STATE, c->limits.nr_slots + 2ULL)                          \
 	X(set_ids, uint16_t, REGION_STATE, 4ULL * c->limits.nr_slots)                              \
-	X(pml, gpa_t, REGION_STATE, c->rules.pml ? (uint64_t)c->nr_vcpus * PML_ENTRIES : 0)        \
+	X(pml, gpa_t, REGION_STATE, c->rules.pml ? (uint64_t)c->nr_vcpus *PML_ENTRIES : 0)         \
 	X(rings, struct ring_entry, REGION_STATE, (uint64_t)c->nr_vcpus * c->ring_entries)         \
 	X(units, struct host_unit, REGION_STATE, c->limits.nr_units)                               \
 	X(pages, struct host_page, REGION_STATE, c->limits.nr_pages)                               \
 	X(words, uint64_t, REGION_STATE, c->limits.nr_words)                                       \
 	X(pt.meta, struct pt_meta, REGION_STATE, c->limits.nr_tables)                              \
-	X(pt.entries, pte_t, REGION_STATE,                                                         \
-	  (uint64_t)c->limits.nr_tables << c->geom.index_bits)
+	X(pt.entries, pte_t, REGION_STATE, (uint64_t)c->limits.nr_tables << c->geom.index_bits)
 
 struct arena {
 	uint8_t *base;

@@ -19,9 +19,14 @@ static bool is_perm(const struct l_fault *f)
 
 static void emit_guest_fault(struct ctx *c, const struct l_fault *f)
 {
-	emit(c, &(struct event){ .kind = EV_GUEST_FAULT, .gfn = f->gfn, .n = 1,
-				 .a = is_write(f) ? ACC_W : (f->err & PFERR_FETCH) ? ACC_X : ACC_R,
-				 .b = is_perm(f), .level = geom_arm_level(f->goal) });
+	emit(c, &(struct event){ .kind = EV_GUEST_FAULT,
+				 .gfn = f->gfn,
+				 .n = 1,
+				 .a = is_write(f)              ? ACC_W
+				      : (f->err & PFERR_FETCH) ? ACC_X
+							       : ACC_R,
+				 .b = is_perm(f),
+				 .level = geom_arm_level(f->goal) });
 }
 
 /* memslot_is_logging(): the bitmap decides, not the flag. */
@@ -44,8 +49,10 @@ PROC(arm_abort)
 	}
 	CALL_WITH(P_user_mem_abort, f);
 	srcu_exit(c);
-	RETURN(c->me->ret == -EAGAIN ? RET_PF_RETRY : c->me->ret < 0 ? c->me->ret :
-		c->me->ret == RET_PF_USER ? RET_PF_USER : RET_PF_FIXED);
+	RETURN(c->me->ret == -EAGAIN       ? RET_PF_RETRY
+	       : c->me->ret < 0            ? c->me->ret
+	       : c->me->ret == RET_PF_USER ? RET_PF_USER
+					   : RET_PF_FIXED);
 	END;
 }
 
@@ -62,9 +69,9 @@ static unsigned int vma_height(const struct ctx *c, const struct l_fault *f, boo
 	if (*force_pte || v.map < 0 || !hostmm_is_hugetlb(c->vm, hva))
 		return 0;
 	h = c->vm->st->maps[v.map].backing == HOST_HUGE1G ? 2 : 1;
-	h = memslot_max_height(c->vm, f->slot, f->gfn,
-			       h < c->vm->cfg->geom.max_leaf_height ?
-				       h : c->vm->cfg->geom.max_leaf_height);
+	h = memslot_max_height(
+		c->vm, f->slot, f->gfn,
+		h < c->vm->cfg->geom.max_leaf_height ? h : c->vm->cfg->geom.max_leaf_height);
 	*force_pte = h == 0;
 	return h;
 }
@@ -180,13 +187,15 @@ PROC(s2_fault)
 		CALL(P_s2_op, l_req, 0);
 		f->result = (int8_t)(c->me->ret != 0);
 		CALL(P_s2_tlbi, l_tlbi,
-		     .t = { .gfn = f->gfn, .pages = 1,
+		     .t = { .gfn = f->gfn,
+			    .pages = 1,
 			    .kind = c->rules->s2_relax_local ? S2_TLBI_IPA_NSH : S2_TLBI_IPA,
 			    .level = c->vm->scratch[c->me_nr].s2.tlbi.level });
 		c->me->ret = f->result ? -EAGAIN : 0;
 	} else {
 		start_op(c, f, S2_OP_MAP, geom_pages(&c->vm->cfg->geom, f->req));
-		emit(c, &(struct event){ .kind = EV_S2_MAP, .gfn = f->gfn,
+		emit(c, &(struct event){ .kind = EV_S2_MAP,
+					 .gfn = f->gfn,
 					 .n = geom_pages(&c->vm->cfg->geom, f->req),
 					 .a = c->vm->scratch[c->me_nr].s2.access });
 		CALL(P_s2_op, l_req, 0);

@@ -23,8 +23,8 @@ static void count_tlbi(struct ctx *c, const struct s2_tlbi *t)
 		c->work.tlbi_ipa_local++;
 		break;
 	case S2_TLBI_RANGE:
-		c->work.tlbi_range += s2_range_instructions(&c->vm->cfg->geom, t->gfn, t->pages,
-							    &singles);
+		c->work.tlbi_range +=
+			s2_range_instructions(&c->vm->cfg->geom, t->gfn, t->pages, &singles);
 		c->work.tlbi_ipa += singles;
 		break;
 	case S2_TLBI_VMID:
@@ -42,7 +42,10 @@ PROC(s2_tlbi)
 	BEGIN(l_tlbi);
 	if (c->rules->inject == INJ_SKIP_TLBI)
 		RETURN(0);
-	emit(c, &(struct event){ .kind = EV_TLBI, .gfn = f->t.gfn, .n = f->t.pages, .a = f->t.kind,
+	emit(c, &(struct event){ .kind = EV_TLBI,
+				 .gfn = f->t.gfn,
+				 .n = f->t.pages,
+				 .a = f->t.kind,
 				 .level = f->t.level });
 	c->work.dsb++;
 	STEP("tlbi:dsb_ishst");
@@ -116,8 +119,10 @@ PROC(s2_flush_memslot)
 		emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS_MEMSLOT });
 	if (c->rules->s2_range_ops && c->rules->s2_tlb_range)
 		CALL(P_s2_tlbi, l_tlbi,
-		     .t = { .kind = S2_TLBI_RANGE, .gfn = c->vm->slots[f->slot].base_gfn,
-			    .pages = c->vm->slots[f->slot].npages, .level = S2_LEVEL_NONE });
+		     .t = { .kind = S2_TLBI_RANGE,
+			    .gfn = c->vm->slots[f->slot].base_gfn,
+			    .pages = c->vm->slots[f->slot].npages,
+			    .level = S2_LEVEL_NONE });
 	else
 		CALL(P_s2_flush_vmid, l_range, 0);
 	RETURN(0);
@@ -135,8 +140,8 @@ static gfn_t piece_end(const struct vm *vm, gfn_t gfn, gfn_t end)
 
 static void op_start(struct ctx *c, enum s2_op_kind kind, gfn_t start, gfn_t end)
 {
-	c->vm->scratch[c->me_nr].s2 = s2_op_init(&c->vm->pt, kind, vm_s2_root(c->vm),
-						 (struct gfn_range){ start, end });
+	c->vm->scratch[c->me_nr].s2 =
+		s2_op_init(&c->vm->pt, kind, vm_s2_root(c->vm), (struct gfn_range){ start, end });
 }
 
 static void emit_range(struct ctx *c, enum event_kind kind, gfn_t gfn, gfn_t end)
@@ -154,8 +159,9 @@ PROC(s2_unmap_range)
 
 			emit_range(c, EV_S2_UNMAP, f->start, to);
 			op_start(c, S2_OP_UNMAP, f->start, to);
-			c->vm->scratch[c->me_nr].s2.defer =
-				c->rules->s2_range_ops && c->rules->s2_tlb_range && c->rules->s2_fwb;
+			c->vm->scratch[c->me_nr].s2.defer = c->rules->s2_range_ops &&
+							    c->rules->s2_tlb_range &&
+							    c->rules->s2_fwb;
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);

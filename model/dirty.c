@@ -4,9 +4,10 @@
  * [KVM v6.1, v6.12 virt/kvm/kvm_main.c: kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect;
  *  virt/kvm/dirty_ring.c: kvm_dirty_ring_reset].
  */
+#include "model/dirty.h"
+
 #include <errno.h>
 
-#include "model/dirty.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 
@@ -53,8 +54,10 @@ int clear_dirty_check(const struct vm *vm, const struct op *op, uint32_t *slot)
 
 static void emit_dirty(struct ctx *c, uint32_t slot, const uint64_t *words)
 {
-	emit(c, &(struct event){ .kind = EV_DIRTY, .gfn = c->vm->ops[c->me_nr].slot,
-				 .n = c->vm->slots[slot].npages, .words = words });
+	emit(c, &(struct event){ .kind = EV_DIRTY,
+				 .gfn = c->vm->ops[c->me_nr].slot,
+				 .n = c->vm->slots[slot].npages,
+				 .words = words });
 }
 
 /* Kicks vCPUs so that PML buffers are drained at their exits; not waited for. */
@@ -71,8 +74,10 @@ PROC(sync_dirty_log)
 PROC(log_masked)
 {
 	BEGIN(l_range);
-	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_ENABLE_LOG_MASKED,
-				 .n = f->start - c->vm->slots[f->slot].base_gfn, .mask = f->n });
+	emit(c, &(struct event){ .kind = EV_CALL,
+				 .name = CALL_ENABLE_LOG_MASKED,
+				 .n = f->start - c->vm->slots[f->slot].base_gfn,
+				 .mask = f->n });
 	CALL(c->rules->arch == PT_ARM64 ? P_s2_log_masked : P_x86_log_masked, l_range,
 	     .slot = f->slot, .start = f->start, .n = f->n);
 	RETURN(0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/engine.h"
+
 #include "model/procs.h"
 
 const struct proc_desc procs[NR_PROCS] = {

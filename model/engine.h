@@ -57,13 +57,13 @@ struct ctx {
 	struct actor *me;
 	uint32_t me_nr;
 	const struct rules *rules;
-	const char *label;      /* of the boundary reached last */
-	struct work work;       /* of this step */
-	struct kvm_stats stats; /* of this step */
+	const char *label;       /* of the boundary reached last */
+	struct work work;        /* of this step */
+	struct kvm_stats stats;  /* of this step */
 	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
 	uint8_t nr_woke;
 	uint8_t nr_picks;
-	uint16_t pick;          /* answer to the next pick() */
+	uint16_t pick; /* answer to the next pick() */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);
 	void *event_arg;

@@ -18,40 +18,40 @@ enum event_kind {
 	EV_GET_PAGE,        /* gfn height (of the page's entries) */
 	EV_PREPARE_ZAP,     /* gfn height */
 	EV_LOAD_PGD,
-	EV_MARK_MMIO,       /* gfn */
-	EV_HANDLE_MMIO,     /* gfn */
-	EV_SPLIT_HUGE,      /* gfn height a=errno */
+	EV_MARK_MMIO,   /* gfn */
+	EV_HANDLE_MMIO, /* gfn */
+	EV_SPLIT_HUGE,  /* gfn height a=errno */
 	EV_ZAP_ALL_FAST,
-	EV_PML_DIRTY,       /* gfn a=1 up */
+	EV_PML_DIRTY, /* gfn a=1 up */
 	EV_PML_FULL,
 	/* arm64 */
-	EV_GUEST_FAULT,     /* gfn a=ACC_*, b=permission fault, level */
-	EV_S2_MAP,          /* gfn n a=prot */
-	EV_S2_UNMAP,        /* gfn n */
-	EV_S2_WRPROTECT,    /* gfn n */
-	EV_S2_RELAX,        /* gfn n */
-	EV_S2_SPLIT,        /* gfn n */
-	EV_TLBI,            /* gfn n level a=enum s2_tlbi_kind */
+	EV_GUEST_FAULT,  /* gfn a=ACC_*, b=permission fault, level */
+	EV_S2_MAP,       /* gfn n a=prot */
+	EV_S2_UNMAP,     /* gfn n */
+	EV_S2_WRPROTECT, /* gfn n */
+	EV_S2_RELAX,     /* gfn n */
+	EV_S2_SPLIT,     /* gfn n */
+	EV_TLBI,         /* gfn n level a=enum s2_tlbi_kind */
 	/* both */
-	EV_UNMAP_HVA,       /* gfn = hva, n = bytes */
-	EV_CALL,            /* name; gfn, n, a as the name says */
-	EV_EXIT,            /* vcpu a=enum exit_kind gfn=gpa, b=access or errno */
-	EV_DIRTY,           /* a=slot argument, n=pages, words = bitmap */
+	EV_UNMAP_HVA, /* gfn = hva, n = bytes */
+	EV_CALL,      /* name; gfn, n, a as the name says */
+	EV_EXIT,      /* vcpu a=enum exit_kind gfn=gpa, b=access or errno */
+	EV_DIRTY,     /* a=slot argument, n=pages, words = bitmap */
 };
 
 /* Probes on KVM functions, `trace call NAME`. */
 enum call_name {
 	CALL_FLUSH_REMOTE_TLBS,
-	CALL_FLUSH_REMOTE_TLBS_RANGE,     /* gfn n */
+	CALL_FLUSH_REMOTE_TLBS_RANGE, /* gfn n */
 	CALL_FLUSH_REMOTE_TLBS_MEMSLOT,
 	CALL_FLUSH_SHADOW_MEMSLOT,
-	CALL_SLOT_TRY_SPLIT,              /* a=level */
-	CALL_SLOT_REMOVE_WRITE,           /* a=start_level */
+	CALL_SLOT_TRY_SPLIT,    /* a=level */
+	CALL_SLOT_REMOVE_WRITE, /* a=start_level */
 	CALL_SLOT_CLEAR_DIRTY,
 	CALL_ZAP_COLLAPSIBLE,
 	CALL_RECOVER_HUGE,
 	CALL_UPDATE_CPU_DIRTY_LOGGING,
-	CALL_ENABLE_LOG_MASKED,           /* n=off mask */
+	CALL_ENABLE_LOG_MASKED, /* n=off mask */
 	CALL_TLBI_VMID,
 	NR_CALLS,
 };
@@ -68,12 +68,12 @@ enum exit_kind {
 };
 
 struct event {
-	uint8_t kind;   /* enum event_kind */
+	uint8_t kind; /* enum event_kind */
 	uint8_t height;
 	uint8_t a, b;
 	int32_t level;
 	uint32_t vcpu;
-	uint32_t name;  /* enum call_name */
+	uint32_t name; /* enum call_name */
 	uint64_t gfn, n;
 	uint64_t mask;
 	pte_t old, new_value;

@@ -4,7 +4,8 @@
 #include <errno.h>
 
 enum {
-	MAP_ALIGN_HEIGHT = 2, /* maps are aligned to 1 GiB, or to the largest span of a small geometry */
+	MAP_ALIGN_HEIGHT =
+		2, /* maps are aligned to 1 GiB, or to the largest span of a small geometry */
 	NR_COPIES = 4,
 };
 
@@ -143,7 +144,8 @@ struct host_view hostmm_view(const struct vm *vm, hva_t hva)
 	case UNIT_HZERO:
 		v.present = true;
 		v.height = 1;
-		v.pfn = geom_entries(&vm->cfg->geom) + (v.page & (geom_entries(&vm->cfg->geom) - 1));
+		v.pfn = geom_entries(&vm->cfg->geom) +
+			(v.page & (geom_entries(&vm->cfg->geom) - 1));
 		break;
 	case UNIT_SMALL:
 		v.present = p->kind != PAGE_NONE;
@@ -275,7 +277,8 @@ bool hostmm_cut_notifies(const struct vm *vm, hva_t hva)
 	struct host_view v = view_of(vm, hva);
 
 	return v.map >= 0 && !is_hugetlb(&vm->st->maps[v.map]) &&
-	       vm->st->maps[v.map].backing != HOST_MEMFD && (hva & (host_unit_bytes(vm) - 1)) != 0 &&
+	       vm->st->maps[v.map].backing != HOST_MEMFD &&
+	       (hva & (host_unit_bytes(vm) - 1)) != 0 &&
 	       unit_is_whole(vm, &vm->st->maps[v.map], v.page);
 }
 

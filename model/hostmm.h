@@ -29,9 +29,9 @@ struct hva_queue {
 
 /* What stands at one host address. */
 struct host_view {
-	int map;            /* -1: no mapping ever */
-	uint64_t page;      /* within the map */
-	uint32_t unit;      /* pool element */
+	int map;       /* -1: no mapping ever */
+	uint64_t page; /* within the map */
+	uint32_t unit; /* pool element */
 	bool vma, vma_writable;
 	bool present, writable;
 	kvm_pfn_t pfn;
@@ -52,11 +52,11 @@ void hostmm_map_cost(const struct pt_geom *g, uint64_t size, uint64_t *units, ui
 
 /* What a touch of @hva makes the host do. */
 enum host_fault {
-	HF_NONE,    /* the entry grants the access */
-	HF_PLAIN,   /* install or upgrade without a notifier */
-	HF_COW,     /* copy on write: notifier over the page */
-	HF_UNZERO,  /* the huge zero page is split first: notifier over the unit */
-	HF_EFAULT,  /* no mapping, or a write to a read-only one */
+	HF_NONE,   /* the entry grants the access */
+	HF_PLAIN,  /* install or upgrade without a notifier */
+	HF_COW,    /* copy on write: notifier over the page */
+	HF_UNZERO, /* the huge zero page is split first: notifier over the unit */
+	HF_EFAULT, /* no mapping, or a write to a read-only one */
 };
 enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write);
 void hostmm_install(struct vm *vm, hva_t hva, bool write);

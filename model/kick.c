@@ -5,6 +5,7 @@
  * inside the guest and a wait until each has left it.  Arm broadcasts instead (arm_tlbi.c).
  */
 #include "model/kick.h"
+
 #include "model/procs.h"
 
 /* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed. */

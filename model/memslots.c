@@ -126,7 +126,8 @@ static void ring_push(struct ctx *c, uint32_t slot_nr, gfn_t gfn)
 	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
 	const struct memslot *s = &c->vm->slots[slot_nr];
 	uint32_t size = c->vm->cfg->ring_entries;
-	struct ring_entry *e = &c->vm->rings[(uint64_t)c->me_nr * size + (vcpu->ring_dirty & (size - 1))];
+	struct ring_entry *e =
+		&c->vm->rings[(uint64_t)c->me_nr * size + (vcpu->ring_dirty & (size - 1))];
 	uint32_t soft = size - RING_RESERVED - (c->rules->pml ? PML_ENTRIES : 0);
 
 	e->slot = (uint32_t)s->as_id << 16 | s->id;

@@ -58,10 +58,10 @@ static void invalidate_begin(struct ctx *c, uint64_t start, uint64_t end)
 }
 
 /* The hull is kept in host addresses (6.1) or guest frames, by slot (6.8 and later). */
-static void invalidate_slot(struct ctx *c, const struct l_range *f, struct gfn_range part, bool first)
+static void invalidate_slot(struct ctx *c, const struct l_range *f, struct gfn_range part,
+			    bool first)
 {
-	struct gfn_range r = c->rules->retry_by_hva ?
-				     (struct gfn_range){ f->start, f->end } : part;
+	struct gfn_range r = c->rules->retry_by_hva ? (struct gfn_range){ f->start, f->end } : part;
 
 	if (first) {
 		invalidate_begin(c, r.start, r.end);

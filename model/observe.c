@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/observe.h"
+
 #include "model/lang.h"
 #include "model/observe_priv.h"
 #include "model/procs.h"
@@ -55,9 +56,9 @@ static void flush_line(struct recorder *r)
 {
 	if (r->prefix->len == 0)
 		return;
-	g_string_append_printf(r->trace, "trace %s gfn=0x%" G_GINT64_MODIFIER "x n=0x%"
-			       G_GINT64_MODIFIER "x%s\n", r->prefix->str, r->gfn, r->n,
-			       r->suffix->str);
+	g_string_append_printf(
+		r->trace, "trace %s gfn=0x%" G_GINT64_MODIFIER "x n=0x%" G_GINT64_MODIFIER "x%s\n",
+		r->prefix->str, r->gfn, r->n, r->suffix->str);
 	g_string_truncate(r->prefix, 0);
 }
 
@@ -98,7 +99,8 @@ static void gfn_line(struct recorder *r, const struct gfn_event *g)
 }
 
 /* A value of an x86 entry as the recorder spells it. */
-static void spte_text(const struct recorder *r, pte_t e, unsigned int height, char *buf, size_t size)
+static void spte_text(const struct recorder *r, pte_t e, unsigned int height, char *buf,
+		      size_t size)
 {
 	const struct x86_fmt *f = vm_x86_fmt(r->vm);
 
@@ -165,7 +167,9 @@ static void fault_line(struct recorder *r, const struct event *e)
 		spte_text(r, e->new_value, e->height, now, sizeof(now));
 		g_snprintf(ev.prefix, sizeof(ev.prefix), "fast_page_fault vcpu=%u", e->vcpu);
 		g_snprintf(ev.suffix, sizeof(ev.suffix), " %s -> %s %s", old, now,
-			   e->a == 1 ? "fixed" : e->a == 2 ? "spurious" : "not-fixed");
+			   e->a == 1   ? "fixed"
+			   : e->a == 2 ? "spurious"
+				       : "not-fixed");
 	}
 	gfn_line(r, &ev);
 }
@@ -173,7 +177,9 @@ static void fault_line(struct recorder *r, const struct event *e)
 static void simple_line(struct recorder *r, const char *name, const struct event *e,
 			const char *suffix)
 {
-	struct gfn_event ev = { .gfn = e->gfn, .n = e->n ? e->n : 1, .folds = true,
+	struct gfn_event ev = { .gfn = e->gfn,
+				.n = e->n ? e->n : 1,
+				.folds = true,
 				.down = e->kind == EV_PML_DIRTY && !e->a };
 
 	g_strlcpy(ev.prefix, name, sizeof(ev.prefix));
@@ -206,7 +212,8 @@ static void call_line(struct recorder *r, const struct event *e)
 		break;
 	case CALL_FLUSH_REMOTE_TLBS_RANGE:
 		if (rules->tdp_mmu)
-			plain_line(r, "call flush_remote_tlbs_%s gfn=0x%" G_GINT64_MODIFIER
+			plain_line(r,
+				   "call flush_remote_tlbs_%s gfn=0x%" G_GINT64_MODIFIER
 				   "x pages=0x%" G_GINT64_MODIFIER "x",
 				   rules->trace_flush_with_address ? "with_address" : "range",
 				   e->gfn, e->n);
@@ -236,8 +243,10 @@ static void call_line(struct recorder *r, const struct event *e)
 		plain_line(r, "call update_cpu_dirty_logging");
 		break;
 	case CALL_ENABLE_LOG_MASKED:
-		plain_line(r, "call enable_log_dirty_pt_masked off=0x%" G_GINT64_MODIFIER
-			   "x mask=0x%" G_GINT64_MODIFIER "x", e->n, e->mask);
+		plain_line(r,
+			   "call enable_log_dirty_pt_masked off=0x%" G_GINT64_MODIFIER
+			   "x mask=0x%" G_GINT64_MODIFIER "x",
+			   e->n, e->mask);
 		break;
 	case CALL_TLBI_VMID:
 		plain_line(r, "call tlbi_vmid");
@@ -275,18 +284,24 @@ static void guest_fault_line(struct recorder *r, const struct event *e)
 	char suffix[64];
 
 	g_snprintf(suffix, sizeof(suffix), " %c fsc=%s level=%d",
-		   e->a == ACC_W ? 'w' : e->a == ACC_X ? 'x' : 'r', e->b ? "perm" : "trans",
-		   e->level);
+		   e->a == ACC_W   ? 'w'
+		   : e->a == ACC_X ? 'x'
+				   : 'r',
+		   e->b ? "perm" : "trans", e->level);
 	simple_line(r, "guest_fault", e, suffix);
 }
 
 static void exit_line(struct recorder *r, const struct event *e)
 {
 	static const char *const words[] = {
-		[EXIT_DONE] = "done", [EXIT_ERR] = "err",
-		[EXIT_MEMORY_FAULT] = "memory_fault", [EXIT_RING_FULL] = "dirty_ring_full",
-		[EXIT_INTERNAL_ERROR] = "internal_error", [EXIT_USERFAULT] = "userfault",
-		[EXIT_MMIO_WRITE] = "mmio-write", [EXIT_MMIO_READ] = "mmio-read",
+		[EXIT_DONE] = "done",
+		[EXIT_ERR] = "err",
+		[EXIT_MEMORY_FAULT] = "memory_fault",
+		[EXIT_RING_FULL] = "dirty_ring_full",
+		[EXIT_INTERNAL_ERROR] = "internal_error",
+		[EXIT_USERFAULT] = "userfault",
+		[EXIT_MMIO_WRITE] = "mmio-write",
+		[EXIT_MMIO_READ] = "mmio-read",
 	};
 	bool mmio = e->a == EXIT_MMIO_READ || e->a == EXIT_MMIO_WRITE;
 
@@ -314,8 +329,10 @@ static void exit_line(struct recorder *r, const struct event *e)
 void recorder_flush_mmio(struct recorder *r)
 {
 	if (r->mmio_n)
-		g_string_append_printf(r->exits, "exit vcpu=%u %s gpa=0x%" G_GINT64_MODIFIER
-				       "x len=4 n=%" G_GUINT64_FORMAT "\n", r->mmio_vcpu,
+		g_string_append_printf(r->exits,
+				       "exit vcpu=%u %s gpa=0x%" G_GINT64_MODIFIER
+				       "x len=4 n=%" G_GUINT64_FORMAT "\n",
+				       r->mmio_vcpu,
 				       r->mmio_kind == EXIT_MMIO_WRITE ? "mmio-write" : "mmio-read",
 				       r->mmio_gpa, r->mmio_n);
 	r->mmio_n = 0;
@@ -339,8 +356,9 @@ static void dirty_line(struct recorder *r, const struct event *e)
 		if (p - first > 1)
 			g_string_append_printf(pages, "-0x%" G_GINT64_MODIFIER "x", p - 1);
 	}
-	g_string_append_printf(r->dirty, "dirty slot=%" G_GUINT64_FORMAT " n=%" G_GUINT64_FORMAT
-			       "%s\n", e->gfn, count, pages->str);
+	g_string_append_printf(r->dirty,
+			       "dirty slot=%" G_GUINT64_FORMAT " n=%" G_GUINT64_FORMAT "%s\n",
+			       e->gfn, count, pages->str);
 	g_string_free(pages, TRUE);
 }
 
@@ -464,20 +482,24 @@ void recorder_flush_trace(struct recorder *r)
 
 static void on_changed(void *arg, gfn_t gfn, unsigned int height, pte_t old, pte_t new_value)
 {
-	recorder_event(arg, &(struct event){ .kind = EV_SPTE_CHANGED, .gfn = gfn, .old = old,
-					     .height = (uint8_t)height, .new_value = new_value });
+	recorder_event(arg, &(struct event){ .kind = EV_SPTE_CHANGED,
+					     .gfn = gfn,
+					     .old = old,
+					     .height = (uint8_t)height,
+					     .new_value = new_value });
 }
 
 static void on_table_new(void *arg, gfn_t base, unsigned int height)
 {
-	recorder_event(arg, &(struct event){ .kind = EV_GET_PAGE, .gfn = base,
-					     .height = (uint8_t)height });
+	recorder_event(arg, &(struct event){
+				    .kind = EV_GET_PAGE, .gfn = base, .height = (uint8_t)height });
 }
 
 static void on_table_gone(void *arg, gfn_t base, unsigned int height)
 {
-	recorder_event(arg, &(struct event){ .kind = EV_PREPARE_ZAP, .gfn = base,
-					     .height = (uint8_t)height });
+	recorder_event(
+		arg,
+		&(struct event){ .kind = EV_PREPARE_ZAP, .gfn = base, .height = (uint8_t)height });
 }
 
 const struct pt_observer *recorder_pt_observer(const struct vm *vm)

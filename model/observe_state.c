@@ -79,8 +79,7 @@ static void run_add(struct table_print *p, const struct run *e)
 
 	if (u->n && u->gfn + u->n == e->gfn && u->height == e->height && u->mmio == e->mmio &&
 	    u->stale == e->stale && strcmp(u->attrs, e->attrs) == 0 &&
-	    (u->mmio || u->stale ||
-	     (strcmp(u->map, e->map) == 0 && u->off + bytes == e->off))) {
+	    (u->mmio || u->stale || (strcmp(u->map, e->map) == 0 && u->off + bytes == e->off))) {
 		u->n += e->n;
 		return;
 	}
@@ -199,9 +198,10 @@ static void count_pages(const struct vm *vm, uint64_t *pages)
 		const struct pt_meta *m = &vm->pt.meta[t];
 
 		for (uint32_t i = 0; m->state == PT_LIVE && m->nr_used && m->height < 3 &&
-				     i < geom_entries(&vm->cfg->geom); i++)
-			pages[m->height] += pte_is_leaf(vm->pt.fmt, *pt_entry(&vm->pt, t, i),
-							m->height);
+				     i < geom_entries(&vm->cfg->geom);
+		     i++)
+			pages[m->height] +=
+				pte_is_leaf(vm->pt.fmt, *pt_entry(&vm->pt, t, i), m->height);
 	}
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/policy.h"
-#include "model/vm.h"
 
 #include <stddef.h>
 #include <string.h>
 
-G_DEFINE_QUARK(s2-policy-error, policy_error)
+#include "model/vm.h"
+
+G_DEFINE_QUARK(s2_policy_error, policy_error)
 
 #define FLAGS_BASE (MEM_LOG_DIRTY_PAGES | MEM_READONLY)
 
@@ -287,16 +288,19 @@ static const struct variant {
 	{ "userfault", "arm64-sean-rewrite", ON_ARM, uf_arm_sean, "rewrite and v3" },
 	{ "userfault", "arm64-james-flags-only", ON_ARM, uf_arm_james_flags_only,
 	  "amendment proposed and withdrawn" },
-	{ "invalidate", "inv-common-flush", ON_BOTH, inv_common_flush, "generic commit zaps on 0->1" },
+	{ "invalidate", "inv-common-flush", ON_BOTH, inv_common_flush,
+	  "generic commit zaps on 0->1" },
 	{ "invalidate", "inv-none", ON_BOTH, inv_none, "generic commit does nothing" },
-	{ "size", "size-4k-at-faultin", ON_BOTH, size_faultin, "4 KiB rule where the page is resolved" },
+	{ "size", "size-4k-at-faultin", ON_BOTH, size_faultin,
+	  "4 KiB rule where the page is resolved" },
 	{ "size", "size-4k-at-adjust", ON_BOTH, size_adjust, "4 KiB rule beside dirty logging's" },
 	{ "size", "size-free", ON_BOTH, size_free, "no size rule (negative control)" },
 	{ "recovery", "rec-zap", ON_X86, rec_zap, "zap collapsible tables (up to 6.12)" },
 	{ "recovery", "rec-inplace", ON_X86, rec_inplace, "replace tables by leaves (6.13 on)" },
 	{ "recovery", "rec-none", ON_X86, rec_none, "leave the tables" },
 	{ "slot-flush", "zap-all", ON_X86, zap_all, "a slot change zaps everything" },
-	{ "slot-flush", "zap-slot-leafs", ON_X86, zap_slot, "a slot change zaps the slot's leaves" },
+	{ "slot-flush", "zap-slot-leafs", ON_X86, zap_slot,
+	  "a slot change zaps the slot's leaves" },
 	{ "cache", "fwb", ON_ARM, fwb, "stage-2 forced write-back" },
 	{ "cache", "nofwb", ON_ARM, nofwb, "cache maintenance by line" },
 };
@@ -330,7 +334,8 @@ static bool axis_apply(struct rules *r, const char *word, GError **error)
 	}
 	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
 		    "policy: no such axis or variant on this architecture, expected one of `list "
-		    "policies`, found '%s'", word);
+		    "policies`, found '%s'",
+		    word);
 	return false;
 }
 

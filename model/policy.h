@@ -20,17 +20,17 @@
 /* What commit may do; each is a procedure (commit.c). */
 enum commit_action {
 	ACT_NONE,
-	ACT_CNT,   /* x86: count of logging slots, PML on or off */
-	ACT_REC,   /* x86: recover huge pages */
-	ACT_SPLIT, /* x86: eager split to 4 KiB */
-	ACT_CLR,   /* x86: clear D in leaves */
-	ACT_WP2,   /* x86: write-protect leaves of 2 MiB and more */
-	ACT_WP4,   /* x86: write-protect all leaves */
-	ACT_FLUSH, /* x86: remote flush of the slot, after mmu_lock */
-	ACT_ZAP,   /* kvm_arch_flush_shadow_memslot(old) */
-	ACT_WP_S2, /* arm64: write-protect the slot, then flush it */
+	ACT_CNT,      /* x86: count of logging slots, PML on or off */
+	ACT_REC,      /* x86: recover huge pages */
+	ACT_SPLIT,    /* x86: eager split to 4 KiB */
+	ACT_CLR,      /* x86: clear D in leaves */
+	ACT_WP2,      /* x86: write-protect leaves of 2 MiB and more */
+	ACT_WP4,      /* x86: write-protect all leaves */
+	ACT_FLUSH,    /* x86: remote flush of the slot, after mmu_lock */
+	ACT_ZAP,      /* kvm_arch_flush_shadow_memslot(old) */
+	ACT_WP_S2,    /* arm64: write-protect the slot, then flush it */
 	ACT_SPLIT_S2, /* arm64: eager split */
-	ACT_CACHE, /* arm64: free the split cache */
+	ACT_CACHE,    /* arm64: free the split cache */
 	NR_COMMIT_ACTIONS,
 };
 
@@ -40,11 +40,11 @@ enum {
 
 /* The commit hook in use; each enumerator is a table in policy_commit.c. */
 enum commit_hook {
-	COMMIT_X86,           /* without userfault */
-	COMMIT_X86_UF_V2,     /* v1 and v2 */
-	COMMIT_X86_UF_SEAN,   /* rewrite and v3: zap in common code */
+	COMMIT_X86,         /* without userfault */
+	COMMIT_X86_UF_V2,   /* v1 and v2 */
+	COMMIT_X86_UF_SEAN, /* rewrite and v3: zap in common code */
 	COMMIT_ARM_61,
-	COMMIT_ARM_CUR,       /* 6.5 to 7.0 */
+	COMMIT_ARM_CUR, /* 6.5 to 7.0 */
 	COMMIT_ARM_UF_V1,
 	COMMIT_ARM_JAMES_V2,
 	COMMIT_ARM_SEAN,
@@ -79,7 +79,7 @@ enum recovery {
 enum slot_flush {
 	SLOT_FLUSH_ALL,   /* 6.1: everything, through the page-track notifier */
 	SLOT_FLUSH_QUIRK, /* 6.12: everything while KVM_X86_QUIRK_SLOT_ZAP_ALL is on, else the slot */
-	SLOT_FLUSH_SLOT,  /* only the slot's leaves */
+	SLOT_FLUSH_SLOT, /* only the slot's leaves */
 };
 
 /* How a fault treats a huge leaf where it wants a small one. */
@@ -95,64 +95,64 @@ enum zap_order {
 
 struct rules {
 	/* architecture and machine */
-	uint8_t arch;          /* enum pt_arch */
-	uint8_t spte_version;  /* enum x86_spte_version */
-	uint8_t nested;        /* enum x86_nested */
+	uint8_t arch;         /* enum pt_arch */
+	uint8_t spte_version; /* enum x86_spte_version */
+	uint8_t nested;       /* enum x86_nested */
 	bool tdp_mmu;
 	bool pml;
 	bool nvhe;
-	uint8_t nr_as;         /* memslot address spaces */
-	uint32_t user_slots;   /* KVM_USER_MEM_SLOTS */
+	uint8_t nr_as;       /* memslot address spaces */
+	uint32_t user_slots; /* KVM_USER_MEM_SLOTS */
 	uint32_t allowed_flags;
-	uint8_t gpa_bits;      /* guest-physical bits that KVM accepts: host MAXPHYADDR, IPA size */
+	uint8_t gpa_bits; /* guest-physical bits that KVM accepts: host MAXPHYADDR, IPA size */
 	char geom[32];
 
 	/* x86 MMU */
-	uint8_t fault_huge;       /* enum fault_huge */
-	uint8_t zap_order;        /* enum zap_order */
-	uint8_t zap_passes;       /* bit per height of the passes over a zapped root, root excepted */
-	uint8_t recovery;         /* enum recovery */
-	uint8_t slot_flush;       /* enum slot_flush */
-	bool merge_flush_parent;  /* table -> leaf flushes the range one level up (6.1) */
-	bool dirty_shortcut;      /* a writable old value leaves D clear (6.1, 6.12) */
-	bool shortcut_any_old;    /* ... also at 4 KiB when the old value is not a leaf */
+	uint8_t fault_huge; /* enum fault_huge */
+	uint8_t zap_order;  /* enum zap_order */
+	uint8_t zap_passes; /* bit per height of the passes over a zapped root, root excepted */
+	uint8_t recovery;   /* enum recovery */
+	uint8_t slot_flush; /* enum slot_flush */
+	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
+	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
+	bool shortcut_any_old;      /* ... also at 4 KiB when the old value is not a leaf */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
-	bool nx_split_exec;       /* children made under NX carry X back */
-	bool retry_by_hva;        /* invalidation hull in hva (6.1) */
+	bool nx_split_exec;         /* children made under NX carry X back */
+	bool retry_by_hva;          /* invalidation hull in hva (6.1) */
 	bool move_rejects_tracker;
-	bool mmio_fault_traced;   /* NPT: the fault tracepoint fires before the MMIO check */
-	bool mmio_fault_is_read;  /* EPT: a misconfiguration exit has lost the write flag */
-	bool pml_drain_upward;    /* 7.x: in the order the CPU wrote them */
+	bool mmio_fault_traced;  /* NPT: the fault tracepoint fires before the MMIO check */
+	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
+	bool pml_drain_upward;   /* 7.x: in the order the CPU wrote them */
 
 	/* arm64 */
 	bool s2_locked_marker, s2_range_ops, s2_relax_local, s2_eager_split;
 	bool s2_fwb, s2_dic, s2_tlb_range;
-	bool s2_change_pte;       /* CoW calls change_pte between start and end (6.1) */
-	bool s2_fault_read_lock;  /* 6.2 and later */
+	bool s2_change_pte;      /* CoW calls change_pte between start and end (6.1) */
+	bool s2_fault_read_lock; /* 6.2 and later */
 	bool s2_mark_after_unlock;
-	bool s2_age_one;          /* 6.1 ages only the first leaf of the range */
-	bool s2_vmid_counted;     /* remote_tlb_flush_requests counts whole-VMID flushes */
+	bool s2_age_one;      /* 6.1 ages only the first leaf of the range */
+	bool s2_vmid_counted; /* remote_tlb_flush_requests counts whole-VMID flushes */
 	bool ring_supported;
 
 	/* commit hooks and userfault */
-	uint8_t commit;           /* enum commit_hook */
-	uint8_t uf_common;        /* enum uf_common_hook */
-	uint8_t uf_read_error;    /* enum uf_read_error */
-	uint8_t uf_size;          /* enum uf_size_rule */
+	uint8_t commit;        /* enum commit_hook */
+	uint8_t uf_common;     /* enum uf_common_hook */
+	uint8_t uf_read_error; /* enum uf_read_error */
+	uint8_t uf_size;       /* enum uf_size_rule */
 	bool uf_supported;
 	bool uf_validate_pointer; /* EINVAL for a bad bitmap pointer (v2, v3) */
 
 	/* what probes of the recorded kernel can see; print only */
-	bool trace_memslot_flush; /* `call flush_remote_tlbs_memslot` at commit */
-	bool trace_memslot_flush_log; /* ... at GET and CLEAR */
+	bool trace_memslot_flush;      /* `call flush_remote_tlbs_memslot` at commit */
+	bool trace_memslot_flush_log;  /* ... at GET and CLEAR */
 	bool trace_flush_with_address; /* spelled flush_remote_tlbs_with_address */
-	bool trace_tlbi;          /* TLBI lines exist */
-	bool trace_hugetlb_twice; /* host mm: hugetlb DONTNEED notifies twice (6.1) */
-	int32_t trace_no_level;   /* how "no level hint" prints */
+	bool trace_tlbi;               /* TLBI lines exist */
+	bool trace_hugetlb_twice;      /* host mm: hugetlb DONTNEED notifies twice (6.1) */
+	int32_t trace_no_level;        /* how "no level hint" prints */
 	bool unrecorded;
 
 	/* injection, 0 none */
-	uint8_t inject;           /* enum injection */
+	uint8_t inject; /* enum injection */
 };
 
 /* Fault injections: each removes or swaps one rule. */

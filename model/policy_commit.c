@@ -156,7 +156,7 @@ const char *policy_action_name(enum commit_action a)
 
 static unsigned int transition(uint32_t old, uint32_t new, uint32_t flag)
 {
-	return 1U << (((old & flag) ? 2U : 0U) + ((new & flag) ? 1U : 0U));
+	return 1U << (((old & flag) ? 2U : 0U) + ((new &flag) ? 1U : 0U));
 }
 
 static bool tri_matches(uint8_t want, bool is)

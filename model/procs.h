@@ -21,12 +21,12 @@ enum ret_pf {
 };
 
 struct l_run {
-	uint64_t i;        /* accesses done */
-	uint32_t fault;    /* pending fault: error bits */
-	uint8_t fetched;   /* the code page was fetched in this entry */
+	uint64_t i;      /* accesses done */
+	uint32_t fault;  /* pending fault: error bits */
+	uint8_t fetched; /* the code page was fetched in this entry */
 	uint8_t what;
 	uint8_t acc;
-	uint8_t height;    /* height at which the walk stopped */
+	uint8_t height; /* height at which the walk stopped */
 	gfn_t gfn;
 	int32_t ret;
 };
@@ -45,14 +45,14 @@ struct l_fault {
 	uint64_t seq;
 	kvm_pfn_t pfn;
 	pte_t old;
-	uint32_t slot;     /* element of vm->slots; 0 none */
+	uint32_t slot; /* element of vm->slots; 0 none */
 	uint32_t table, index;
 	uint8_t err;       /* PFERR_* */
 	uint8_t goal, req; /* heights */
 	uint8_t map_writable;
 	uint8_t huge_disallowed;
 	uint8_t max_height;
-	int8_t result;     /* enum ret_pf */
+	int8_t result; /* enum ret_pf */
 	uint8_t tries;
 };
 

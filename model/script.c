@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/script.h"
+
 #include "model/host_op.h"
 #include "model/hostmm.h"
 #include "model/kick.h"
@@ -9,7 +10,7 @@
 #include "model/set_region.h"
 #include "model/vcpu.h"
 
-G_DEFINE_QUARK(s2-script-error, script_error)
+G_DEFINE_QUARK(s2_script_error, script_error)
 
 enum {
 	NR_BITMAPS = 8,
@@ -31,8 +32,8 @@ struct script {
 };
 
 const char *const fail_point_names[NR_FAIL_POINTS] = {
-	[FP_NONE] = "none",       [FP_SLOT] = "slot",         [FP_SCRATCH] = "scratch",
-	[FP_BITMAP] = "bitmap",   [FP_ARCHMETA] = "archmeta", [FP_ARCHVETO] = "archveto",
+	[FP_NONE] = "none",     [FP_SLOT] = "slot",         [FP_SCRATCH] = "scratch",
+	[FP_BITMAP] = "bitmap", [FP_ARCHMETA] = "archmeta", [FP_ARCHVETO] = "archveto",
 };
 
 /* Room for the largest VM; address space only, memory on use. */
@@ -50,7 +51,8 @@ static struct vm_limits limits_for(const struct pt_geom *g)
 }
 
 /* Does the modelled kernel have what the scenario asks for? */
-static bool is_refused(const struct lang_scenario *s, const struct rules *r, const struct pt_geom *g)
+static bool is_refused(const struct lang_scenario *s, const struct rules *r,
+		       const struct pt_geom *g)
 {
 	uint64_t pages = s->chunk >> g->page_shift;
 
@@ -61,8 +63,8 @@ static bool is_refused(const struct lang_scenario *s, const struct rules *r, con
 		return true;
 	if (!s->zapall && (r->arch != PT_X86 || r->slot_flush != SLOT_FLUSH_QUIRK))
 		return true;
-	if (s->ring && (!r->ring_supported || (s->ring & (s->ring - 1)) ||
-			s->ring < geom_page_size(g)))
+	if (s->ring &&
+	    (!r->ring_supported || (s->ring & (s->ring - 1)) || s->ring < geom_page_size(g)))
 		return true;
 	return (s->arch == LANG_ARCH_X86 && r->arch != PT_X86) ||
 	       (s->arch == LANG_ARCH_ARM64 && r->arch != PT_ARM64);
@@ -81,7 +83,8 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 		geom = cfg->rules.geom;
 	if (!geom_find(geom, &cfg->geom) || cfg->geom.arch != cfg->rules.arch) {
 		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "geom: expected a geometry of the policy's architecture, found '%s'", geom);
+			    "geom: expected a geometry of the policy's architecture, found '%s'",
+			    geom);
 		return false;
 	}
 	if (cfg->geom.ia_bits < cfg->rules.gpa_bits)
@@ -92,8 +95,8 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 	cfg->ring_entries = s->ring / (uint32_t)sizeof(struct ring_entry);
 	cfg->chunk_pages = s->chunk >> cfg->geom.page_shift;
 	cfg->eager_split = s->eager >= 0 ? s->eager : !p || p->eager != 0;
-	cfg->nx_huge_pages = s->nx != LANG_NX_UNSET ? s->nx == LANG_NX_FORCE :
-						      p && p->nx == LANG_NX_FORCE;
+	cfg->nx_huge_pages =
+		s->nx != LANG_NX_UNSET ? s->nx == LANG_NX_FORCE : p && p->nx == LANG_NX_FORCE;
 	cfg->zap_all_quirk = s->zapall;
 	cfg->code = s->code;
 	cfg->walk_budget = UINT32_MAX;
@@ -128,7 +131,9 @@ struct script *script_new(const struct lang_scenario *sc, const char *policy,
 	s->refused = is_refused(sc, &cfg.rules, &cfg.geom);
 	s->vm = vm_new(&cfg);
 	s->rec = recorder_new(s->vm, sc->trace);
-	s->ctx = (struct ctx){ .vm = s->vm, .rules = &s->vm->cfg->rules, .event = recorder_event,
+	s->ctx = (struct ctx){ .vm = s->vm,
+			       .rules = &s->vm->cfg->rules,
+			       .event = recorder_event,
 			       .event_arg = s->rec };
 	s->vm->pt.obs = recorder_pt_observer(s->vm);
 	s->vm->pt.obs_arg = s->rec;
@@ -245,14 +250,16 @@ static bool resolve(const struct script *s, const struct lang_loc *loc, hva_t *h
 	return true;
 }
 
-static bool need_inside(const struct script *s, const struct lang_host *h, hva_t hva, GError **error)
+static bool need_inside(const struct script *s, const struct lang_host *h, hva_t hva,
+			GError **error)
 {
 	if (hostmm_view(s->vm, hva).map >= 0 &&
 	    hostmm_view(s->vm, hva + h->len - 1).map == hostmm_view(s->vm, hva).map)
 		return true;
 	g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
 		    "expected a range inside one mapping, found %s+0x%" G_GINT64_MODIFIER
-		    "x len=0x%" G_GINT64_MODIFIER "x", h->loc.map, h->loc.off, h->len);
+		    "x len=0x%" G_GINT64_MODIFIER "x",
+		    h->loc.map, h->loc.off, h->len);
 	return false;
 }
 
@@ -273,7 +280,8 @@ static uint32_t find_bitmap(struct script *s, const char *name, uint64_t pages)
 	return 0;
 }
 
-static bool fill_region(struct script *s, const struct lang_region *l, struct op *op, GError **error)
+static bool fill_region(struct script *s, const struct lang_region *l, struct op *op,
+			GError **error)
 {
 	uint64_t pages = l->size >> s->vm->cfg->geom.page_shift;
 
@@ -284,16 +292,18 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 		/* an address that holds no bitmap: EINVAL when it is no user address, else unreadable */
 		op->uf_bad = l->bitmap.hva < BIT(47);
 	} else if (l->has_bitmap && pages) {
-		op->uf_bitmap = find_bitmap(s, l->bitmap.map,
-					    pages < BITMAP_DEFAULT_PAGES ? BITMAP_DEFAULT_PAGES : pages);
+		op->uf_bitmap =
+			find_bitmap(s, l->bitmap.map,
+				    pages < BITMAP_DEFAULT_PAGES ? BITMAP_DEFAULT_PAGES : pages);
 	}
 	while (*l->fail && op->fail < NR_FAIL_POINTS &&
 	       strcmp(fail_point_names[op->fail], l->fail) != 0)
 		op->fail++;
 	if (op->fail == NR_FAIL_POINTS) {
-		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "fail: expected slot, scratch, bitmap, archmeta or archveto, found '%s'",
-			    l->fail);
+		g_set_error(
+			error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			"fail: expected slot, scratch, bitmap, archmeta or archveto, found '%s'",
+			l->fail);
 		return false;
 	}
 	return true;
@@ -367,13 +377,15 @@ static bool host_kind(const struct lang_line *l, struct op *op, GError **error)
 		op->kind = HOST_AGE;
 	else if ((size_t)h->advice < G_N_ELEMENTS(advice))
 		op->kind = (uint8_t)advice[h->advice];
-	else if (h->advice == LANG_ADVICE_POPULATE_READ || h->advice == LANG_ADVICE_POPULATE_WRITE) {
+	else if (h->advice == LANG_ADVICE_POPULATE_READ ||
+		 h->advice == LANG_ADVICE_POPULATE_WRITE) {
 		op->kind = HOST_TOUCH;
 		op->stride = 4096;
 		op->access = h->advice == LANG_ADVICE_POPULATE_WRITE ? ACC_W : ACC_R;
 	} else {
 		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "advice: expected dontneed, hugepage, nohugepage, collapse, populate_read or "
+			    "advice: expected dontneed, hugepage, nohugepage, collapse, "
+			    "populate_read or "
 			    "populate_write; the model knows no other");
 		return false;
 	}
@@ -410,9 +422,11 @@ static bool run_map(struct script *s, const struct lang_host_map *m, int *ret, G
 	*ret = 0;
 	if (hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]) >= 0)
 		return true;
-	g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-		    "host map: expected room for it (at most %d maps), found size 0x%" G_GINT64_MODIFIER
-		    "x", VM_MAX_MAPS, m->size);
+	g_set_error(
+		error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+		"host map: expected room for it (at most %d maps), found size 0x%" G_GINT64_MODIFIER
+		"x",
+		VM_MAX_MAPS, m->size);
 	return false;
 }
 
@@ -432,9 +446,12 @@ static bool run_guest_line(struct script *s, const struct lang_line *l, GError *
 				    "expected a vCPU that does not spin, found vcpu=%u", v);
 			return false;
 		}
-		*op = (struct op){ .gpa = g->gpa + k++ * g->vstride, .n = g->n, .stride = g->stride };
-		op->access = l->kind == LANG_GUEST_WRITE ? ACC_W :
-			     l->kind == LANG_GUEST_READ	 ? ACC_R : ACC_X;
+		*op = (struct op){ .gpa = g->gpa + k++ * g->vstride,
+				   .n = g->n,
+				   .stride = g->stride };
+		op->access = l->kind == LANG_GUEST_WRITE  ? ACC_W
+			     : l->kind == LANG_GUEST_READ ? ACC_R
+							  : ACC_X;
 		if (l->kind == LANG_GUEST_NOP || l->kind == LANG_GUEST_SPIN)
 			op->n = 0;
 		actor_start(s->vm, v, l->kind == LANG_GUEST_SPIN ? P_guest_spin : P_guest_op,
@@ -470,7 +487,8 @@ static bool run_param(struct script *s, const struct lang_param *p, int *ret, GE
 		s->vm->cfg->nx_huge_pages = on;
 	} else {
 		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "param: expected eager_page_split or nx_huge_pages, found '%s'", p->name);
+			    "param: expected eager_page_split or nx_huge_pages, found '%s'",
+			    p->name);
 		return false;
 	}
 	return true;
@@ -482,9 +500,11 @@ static bool run_user_bit(struct script *s, const struct lang_user_bit *b, int *r
 
 	*ret = 0;
 	if (!words || b->page / 64 >= words_len(s->vm, words)) {
-		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "user_bit: expected a page inside the bitmap, found 0x%" G_GINT64_MODIFIER
-			    "x", b->page);
+		g_set_error(
+			error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			"user_bit: expected a page inside the bitmap, found 0x%" G_GINT64_MODIFIER
+			"x",
+			b->page);
 		return false;
 	}
 	if (b->value)
@@ -511,8 +531,8 @@ static GArray *ranges_of_record(const struct script *s, const GPtrArray *obs)
 			continue;
 		start = lang_obs_value(l->u.obs.text, "start");
 		len = lang_obs_value(l->u.obs.text, "len");
-		if (!start || !len || !lang_parse_loc(start, &loc) || !lang_parse_u64(len, &bytes) ||
-		    !resolve(s, &loc, &r.start, NULL))
+		if (!start || !len || !lang_parse_loc(start, &loc) ||
+		    !lang_parse_u64(len, &bytes) || !resolve(s, &loc, &r.start, NULL))
 			continue;
 		r.end = r.start + bytes;
 		g_array_append_val(ranges, r);

@@ -12,12 +12,13 @@
  * A failure in prepare leaves CREATE and FLAGS_ONLY without effect; DELETE and MOVE swap the old slot
  * back, but its mappings are gone.
  */
+#include "model/set_region.h"
+
 #include <errno.h>
 
 #include "model/kick.h"
 #include "model/memslots.h"
 #include "model/procs.h"
-#include "model/set_region.h"
 
 /* What the checks need to know. */
 struct region_check {
@@ -152,7 +153,9 @@ static uint8_t classify(const struct region_check *r)
 
 int set_region_check(const struct vm *vm, const struct op *op, uint8_t *change, uint32_t *old)
 {
-	struct region_check r = { .vm = vm, .op = op, .npages = op->size >> vm->cfg->geom.page_shift,
+	struct region_check r = { .vm = vm,
+				  .op = op,
+				  .npages = op->size >> vm->cfg->geom.page_shift,
 				  .base_gfn = gpa_to_gfn(&vm->cfg->geom, op->gpa) };
 	bool looked_up = false;
 
@@ -199,8 +202,8 @@ PROC(set_memory_region)
 			s->uf_bad = (op->flags & MEM_USERFAULT) ? op->uf_bad : 0;
 		}
 		STEP("set_memory_region:new");
-		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2,
-		     .change = f->change, .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
+		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
+		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
 		if (f->err < 0 && f->slot2)
 			memslot_free(c->vm, f->slot2);
@@ -230,8 +233,9 @@ PROC(set_memslot)
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
 	if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) {
-		f->scratch = c->vm->ops[c->me_nr].fail == FP_SCRATCH ?
-				     0 : make_invalid(c->vm, f->as, f->slot);
+		f->scratch = c->vm->ops[c->me_nr].fail == FP_SCRATCH
+				     ? 0
+				     : make_invalid(c->vm, f->as, f->slot);
 		if (!f->scratch) {
 			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 			RETURN(-ENOMEM);
@@ -296,8 +300,7 @@ PROC(swap_active_memslots)
 	}
 	{
 		struct memslots *s = &c->vm->st->sets[f->as][memslots_active(c->vm, f->as)];
-		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) +
-				c->rules->nr_as;
+		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) + c->rules->nr_as;
 
 		/* SIMPLIFIED: 2^18 swaps away, the MMIO generation's wrap does not zap all */
 		s->generation = next;
@@ -366,8 +369,8 @@ PROC(commit_memory_region)
 			.old_flags = f->slot ? old->flags : 0,
 			.new_flags = f->slot2 ? now->flags : 0,
 			.init_set = c->vm->cfg->manual == 3,
-			.eager = c->rules->arch == PT_X86 ? c->vm->cfg->eager_split :
-							    c->vm->cfg->chunk_pages != 0,
+			.eager = c->rules->arch == PT_X86 ? c->vm->cfg->eager_split
+							  : c->vm->cfg->chunk_pages != 0,
 		};
 
 		if (f->change == KVM_MR_CREATE)
@@ -385,8 +388,7 @@ PROC(commit_memory_region)
 		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
 		     .flag = f->act[f->i] == ACT_WP2 ? 2 : 1);
 	if (f->slot) {
-		if (c->vm->slots[f->slot].bitmap &&
-		    (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
+		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);
 		memslot_free(c->vm, f->slot);
 	}
@@ -395,16 +397,11 @@ PROC(commit_memory_region)
 }
 
 const uint16_t commit_proc[NR_COMMIT_ACTIONS] = {
-	[ACT_CNT] = P_act_count_logging,
-	[ACT_REC] = P_act_recover,
-	[ACT_SPLIT] = P_act_split,
-	[ACT_CLR] = P_act_clear_dirty,
-	[ACT_WP2] = P_act_wrprot,
-	[ACT_WP4] = P_act_wrprot,
-	[ACT_FLUSH] = P_act_flush_slot,
-	[ACT_ZAP] = P_flush_shadow_memslot,
-	[ACT_WP_S2] = P_act_s2_wrprot,
-	[ACT_SPLIT_S2] = P_act_s2_split,
+	[ACT_CNT] = P_act_count_logging, [ACT_REC] = P_act_recover,
+	[ACT_SPLIT] = P_act_split,       [ACT_CLR] = P_act_clear_dirty,
+	[ACT_WP2] = P_act_wrprot,        [ACT_WP4] = P_act_wrprot,
+	[ACT_FLUSH] = P_act_flush_slot,  [ACT_ZAP] = P_flush_shadow_memslot,
+	[ACT_WP_S2] = P_act_s2_wrprot,   [ACT_SPLIT_S2] = P_act_s2_split,
 	[ACT_CACHE] = P_act_s2_cache,
 };
 

@@ -6,12 +6,13 @@
  * Hardware walks run without boundaries here (hw_steps = 0), in the grain of the recorder's
  * emulators, which drop the guest's TLB at every entry and exit: an access is a walk.
  */
+#include "model/vcpu.h"
+
 #include <errno.h>
 
 #include "mmu/walk2d.h"
 #include "model/memslots.h"
 #include "model/procs.h"
-#include "model/vcpu.h"
 
 static const gfn_t code_gfn = 0xe0000;
 
@@ -28,7 +29,8 @@ static struct hw_mode hw_mode(const struct vm *vm)
 	if (r->arch == PT_ARM64)
 		return (struct hw_mode){ .update_ad = true };
 	return (struct hw_mode){
-		.x86 = x86_fmt_get((enum x86_spte_version)r->spte_version, (enum x86_nested)r->nested),
+		.x86 = x86_fmt_get((enum x86_spte_version)r->spte_version,
+				   (enum x86_nested)r->nested),
 		.update_ad = r->nested != X86_EPT_NOAD,
 	};
 }
@@ -44,7 +46,8 @@ static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 	struct hw_cursor cur = hw_cursor_init(&vm->pt, root, gfn, acc);
 
 	do {
-		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled && vcpu->pml_index >= PML_ENTRIES)
+		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled &&
+		    vcpu->pml_index >= PML_ENTRIES)
 			return STOP_PML_FULL;
 	} while (hw_cursor_step(&vm->pt, &mode, root, &cur, res, &c->work) == HW_STEP_MORE);
 	if (res->fault != HW_OK)
@@ -157,7 +160,10 @@ static void mark_from_pml(struct ctx *c, gpa_t gpa)
 	gfn_t gfn = gpa_to_gfn(&c->vm->cfg->geom, gpa);
 	uint32_t slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, gfn);
 
-	emit(c, &(struct event){ .kind = EV_PML_DIRTY, .vcpu = c->me_nr, .gfn = gfn, .n = 1,
+	emit(c, &(struct event){ .kind = EV_PML_DIRTY,
+				 .vcpu = c->me_nr,
+				 .gfn = gfn,
+				 .n = 1,
 				 .a = c->rules->pml_drain_upward });
 	if (slot)
 		mark_page_dirty(c, slot, gfn);
@@ -174,7 +180,8 @@ static void drain_pml(struct ctx *c)
 	unsigned int first = vcpu->pml_index >= PML_ENTRIES ? 0 : vcpu->pml_index + 1U;
 
 	for (unsigned int i = first; i < PML_ENTRIES; i++)
-		mark_from_pml(c, buf[c->rules->pml_drain_upward ? PML_ENTRIES - 1 - (i - first) : i]);
+		mark_from_pml(c,
+			      buf[c->rules->pml_drain_upward ? PML_ENTRIES - 1 - (i - first) : i]);
 	memset(c->vm->pml + (size_t)c->me_nr * PML_ENTRIES, 0, sizeof(gpa_t) * PML_ENTRIES);
 	vcpu->pml_index = PML_ENTRIES - 1;
 }
@@ -190,7 +197,10 @@ static void vcpu_exit(struct ctx *c)
 
 static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
 {
-	emit(c, &(struct event){ .kind = EV_EXIT, .vcpu = c->me_nr, .a = (uint8_t)kind, .gfn = gpa,
+	emit(c, &(struct event){ .kind = EV_EXIT,
+				 .vcpu = c->me_nr,
+				 .a = (uint8_t)kind,
+				 .gfn = gpa,
 				 .b = (uint8_t)err });
 }
 
@@ -236,7 +246,8 @@ PROC(guest_op)
 			}
 			mmio_exit(c, f);
 		} else if (f->ret == RET_PF_USER) {
-			exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
+			exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn),
+				   EFAULT);
 			break;
 		} else if (f->ret < 0) {
 			exit_event(c, EXIT_ERR, 0, -f->ret);

@@ -56,14 +56,14 @@ enum mr_change {
 
 /* What an actor waits for; whether it may run is a pure function of this and the state. */
 enum wait_kind {
-	W_RUN,       /* nothing */
-	W_LOCK_R,    /* obj may be taken for reading */
-	W_LOCK_W,    /* obj may be taken for writing */
-	W_ZERO,      /* counter obj is 0 */
-	W_EPOCH,     /* side arg of epoch obj has no reader */
-	W_ACKS,      /* no vCPU owes this actor an acknowledgement */
-	W_GUEST,     /* spinning in guest mode: a kick or the end of the loop */
-	W_TIME,      /* simulated time; at once in script and explore */
+	W_RUN,    /* nothing */
+	W_LOCK_R, /* obj may be taken for reading */
+	W_LOCK_W, /* obj may be taken for writing */
+	W_ZERO,   /* counter obj is 0 */
+	W_EPOCH,  /* side arg of epoch obj has no reader */
+	W_ACKS,   /* no vCPU owes this actor an acknowledgement */
+	W_GUEST,  /* spinning in guest mode: a kick or the end of the loop */
+	W_TIME,   /* simulated time; at once in script and explore */
 };
 
 /* Objects that can be waited for; also the wake lists. */
@@ -123,28 +123,28 @@ struct scratch {
 
 /* What a line of the script asks of an actor: arguments too large for a frame. */
 struct op {
-	uint32_t slot;      /* as_id << 16 | id */
+	uint32_t slot; /* as_id << 16 | id */
 	uint32_t flags;
 	gpa_t gpa;
-	uint64_t size;      /* bytes; also host ranges */
+	uint64_t size; /* bytes; also host ranges */
 	hva_t hva;
-	uint64_t first, n;  /* pages; accesses */
+	uint64_t first, n; /* pages; accesses */
 	uint64_t stride;
 	uint32_t mask_words; /* first word of the user's bitmap in the words pool */
 	uint32_t nr_mask_words;
-	uint32_t uf_bitmap;  /* words index of the userfault bitmap */
+	uint32_t uf_bitmap; /* words index of the userfault bitmap */
 	uint32_t uf_pages;
-	uint8_t access;      /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
-	uint8_t kind;        /* host operation */
-	uint8_t fail;        /* enum fail_point forced in this ioctl */
-	uint8_t uf_bad;      /* the bitmap pointer is not readable */
+	uint8_t access; /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
+	uint8_t kind;   /* host operation */
+	uint8_t fail;   /* enum fail_point forced in this ioctl */
+	uint8_t uf_bad; /* the bitmap pointer is not readable */
 	uint32_t spare;
 };
 
 /* ---- locks and epochs ------------------------------------------------------------------------ */
 
 struct lock {
-	int32_t writer;  /* actor number + 1, 0 is free */
+	int32_t writer; /* actor number + 1, 0 is free */
 	int32_t readers;
 };
 
@@ -165,9 +165,9 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	uint8_t in_use;
-	uint32_t bitmap;     /* words index: first half live, second half scratch; 0 none */
-	uint32_t uf_bitmap;  /* words index of the userfault bitmap in user memory; 0 none */
-	uint8_t uf_bad;      /* user pointer that cannot be read */
+	uint32_t bitmap;    /* words index: first half live, second half scratch; 0 none */
+	uint32_t uf_bitmap; /* words index of the userfault bitmap in user memory; 0 none */
+	uint8_t uf_bad;     /* user pointer that cannot be read */
 	uint8_t spare[7];
 };
 
@@ -191,10 +191,10 @@ struct host_map {
 	char name[32];
 	hva_t hva;
 	uint64_t npages;
-	kvm_pfn_t pfn0;     /* frames of copy 0; copy c adds c * span */
+	kvm_pfn_t pfn0; /* frames of copy 0; copy c adds c * span */
 	uint64_t span;
-	uint32_t unit0;     /* first huge-page unit in the unit pool */
-	uint32_t page0;     /* first page record in the page pool */
+	uint32_t unit0; /* first huge-page unit in the unit pool */
+	uint32_t page0; /* first page record in the page pool */
 	uint8_t backing;
 	uint8_t in_use;
 	uint8_t spare[6];
@@ -224,10 +224,10 @@ enum page_kind {
 /* One 4 KiB page: host page table entry and what its VMA says. */
 struct host_page {
 	uint8_t kind : 2;
-	uint8_t writable : 1;   /* host entry grants write */
-	uint8_t vma_gone : 1;   /* unmapped */
-	uint8_t vma_ro : 1;     /* mprotect(PROT_READ) */
-	uint8_t vma_edge : 1;   /* a VMA begins at this page */
+	uint8_t writable : 1; /* host entry grants write */
+	uint8_t vma_gone : 1; /* unmapped */
+	uint8_t vma_ro : 1;   /* mprotect(PROT_READ) */
+	uint8_t vma_edge : 1; /* a VMA begins at this page */
 	uint8_t copy : 2;
 };
 
@@ -251,15 +251,15 @@ enum vcpu_request {
 struct vcpu {
 	uint32_t requests;
 	uint8_t mode;
-	uint8_t kicked;       /* an IPI is on its way: the ack rule is enabled */
+	uint8_t kicked; /* an IPI is on its way: the ack rule is enabled */
 	uint8_t pml_enabled;
 	uint8_t spinning;
 	uint8_t stop_spin;
-	uint8_t ran;          /* entered the guest at least once */
-	uint16_t pml_index;   /* next entry to be written, counts down; PML_NONE wraps */
-	uint32_t root;        /* root slot index + 1 in struct vm_state, 0 none */
-	uint32_t acks_for;    /* bit per actor that waits for this vCPU's ack */
-	uint64_t mmio_gfn;    /* last MMIO access cached, valid with mmio_gen */
+	uint8_t ran;        /* entered the guest at least once */
+	uint16_t pml_index; /* next entry to be written, counts down; PML_NONE wraps */
+	uint32_t root;      /* root slot index + 1 in struct vm_state, 0 none */
+	uint32_t acks_for;  /* bit per actor that waits for this vCPU's ack */
+	uint64_t mmio_gfn;  /* last MMIO access cached, valid with mmio_gen */
 	uint64_t mmio_gen;
 	uint8_t mmio_valid;
 	uint8_t as_id;
@@ -279,10 +279,10 @@ struct ring_entry {
 
 struct root {
 	uint32_t table;
-	uint32_t refs;      /* vCPUs that hold it */
+	uint32_t refs; /* vCPUs that hold it */
 	uint8_t in_use;
 	uint8_t invalid;
-	uint8_t scheduled;  /* to be zapped by the fast zap in progress */
+	uint8_t scheduled; /* to be zapped by the fast zap in progress */
 	uint8_t as_id;
 	uint32_t spare;
 };
@@ -302,17 +302,17 @@ struct vm_state {
 	uint32_t cpu_dirty_logging_count;
 	struct root roots[VM_MAX_ROOTS];
 	struct pt_head pt_head;
-	uint32_t deferred;       /* unlinked table pages waiting for RCU */
+	uint32_t deferred;        /* unlinked table pages waiting for RCU */
 	uint32_t acks_pending[2]; /* per waiting VMM-like actor: bit per vCPU, low and high word */
-	uint32_t nr_slots;       /* slot objects in use */
+	uint32_t nr_slots;        /* slot objects in use */
 	uint64_t nr_memslot_pages;
-	uint64_t next_pfn;       /* host frames handed out so far */
+	uint64_t next_pfn; /* host frames handed out so far */
 	uint64_t next_hva;
 	uint32_t next_unit, next_page;
 	uint32_t nr_maps;
-	uint32_t serial;         /* creation order of shadow pages */
-	uint32_t words_used;     /* high water of the words pool */
-	uint32_t split_cache;    /* arm64: pages in the VM-wide split cache */
+	uint32_t serial;      /* creation order of shadow pages */
+	uint32_t words_used;  /* high water of the words pool */
+	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
 	struct host_map maps[VM_MAX_MAPS];
 };
 
@@ -328,7 +328,7 @@ struct vm_limits {
 
 struct vm_cfg {
 	struct pt_geom geom;
-	struct rules rules;    /* everything in which kernels, machines and patches differ */
+	struct rules rules; /* everything in which kernels, machines and patches differ */
 	struct vm_limits limits;
 	uint32_t nr_vcpus;
 	uint32_t manual;       /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 argument */
@@ -337,9 +337,9 @@ struct vm_cfg {
 	bool eager_split;
 	bool nx_huge_pages;
 	bool zap_all_quirk;
-	bool code;             /* slot 31 exists: each guest step fetches from it */
+	bool code; /* slot 31 exists: each guest step fetches from it */
 	bool locks_fifo;
-	uint8_t hw_steps;      /* 1: boundaries inside hardware walks */
+	uint8_t hw_steps; /* 1: boundaries inside hardware walks */
 	uint32_t walk_budget;
 };
 
@@ -349,18 +349,18 @@ struct vm {
 	struct vm_state *st;
 	struct actor *actors;
 	struct scratch *scratch;
-	struct op *ops;          /* one an actor */
+	struct op *ops; /* one an actor */
 	struct vcpu *vcpus;
-	struct memslot *slots;   /* element 0 unused */
-	uint16_t *set_ids;       /* [VM_MAX_AS][2][nr_slots] slot numbers sorted by base_gfn */
-	uint64_t *words;         /* bitmaps; element 0 unused */
-	gpa_t *pml;              /* [nr_vcpus][PML_ENTRIES] */
+	struct memslot *slots;    /* element 0 unused */
+	uint16_t *set_ids;        /* [VM_MAX_AS][2][nr_slots] slot numbers sorted by base_gfn */
+	uint64_t *words;          /* bitmaps; element 0 unused */
+	gpa_t *pml;               /* [nr_vcpus][PML_ENTRIES] */
 	struct ring_entry *rings; /* [nr_vcpus][ring_entries] */
 	struct host_unit *units;
 	struct host_page *pages;
-	struct pt pt;            /* view of the table pool */
+	struct pt pt; /* view of the table pool */
 	struct arena *arena;
-	uint32_t nr_actors;      /* vCPUs, then VMM, then host mm */
+	uint32_t nr_actors; /* vCPUs, then VMM, then host mm */
 };
 
 static inline uint32_t vm_actor_vcpu(const struct vm *vm, uint32_t vcpu)

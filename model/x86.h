@@ -46,9 +46,9 @@ unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn);
 /* Kinds of work that x86_range does for each root. */
 enum x86_range_kind {
 	XR_ZAP_LEAFS,
-	XR_WRPROT,      /* height in l_range.locked */
+	XR_WRPROT, /* height in l_range.locked */
 	XR_CLEAR_DIRTY,
-	XR_MASKED,      /* mask in l_range.n, first gfn in l_range.start */
+	XR_MASKED, /* mask in l_range.n, first gfn in l_range.start */
 	XR_AGE,
 	XR_TEST_AGE,
 	XR_WRPROT_TRACK, /* clears MMU-writable too */

@@ -74,7 +74,8 @@ static bool spte_allows(const struct x86_fmt *fmt, pte_t e, uint8_t err)
 }
 
 /* The value that the fast path would store; equal to @old when it declines. */
-static pte_t fast_value(const struct ctx *c, const struct l_fault *f, pte_t old, unsigned int height)
+static pte_t fast_value(const struct ctx *c, const struct l_fault *f, pte_t old,
+			unsigned int height)
 {
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	pte_t e = old;
@@ -125,10 +126,15 @@ PROC(fast_page_fault)
 			mark_page_dirty(c, f->slot, f->gfn);
 		break;
 	}
-	emit(c, &(struct event){ .kind = EV_FAST_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn,
-				 .height = f->goal, .old = f->old,
+	emit(c, &(struct event){ .kind = EV_FAST_PAGE_FAULT,
+				 .vcpu = c->me_nr,
+				 .gfn = f->gfn,
+				 .height = f->goal,
+				 .old = f->old,
 				 .new_value = *pt_entry(&c->vm->pt, f->table, f->index),
-				 .a = f->result == RET_PF_FIXED ? 1 : f->result == RET_PF_SPURIOUS ? 2 : 0 });
+				 .a = f->result == RET_PF_FIXED      ? 1
+				      : f->result == RET_PF_SPURIOUS ? 2
+								     : 0 });
 	c->stats.pf_fast += f->result == RET_PF_FIXED;
 	RETURN(f->result);
 	END;
@@ -205,8 +211,8 @@ static void emit_fault(struct ctx *c, const struct l_fault *f)
 {
 	if ((f->err & PFERR_RSVD) && !c->rules->mmio_fault_traced)
 		return;
-	emit(c, &(struct event){ .kind = EV_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn,
-				 .a = f->err });
+	emit(c, &(struct event){
+			.kind = EV_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn, .a = f->err });
 }
 
 PROC(x86_page_fault)
@@ -267,8 +273,8 @@ PROC(tdp_fault)
 	f->result = RET_PF_RETRY;
 	if (!is_stale(c, f)) {
 		hugepage_adjust(c, f);
-		emit(c, &(struct event){ .kind = EV_SPTE_REQUESTED, .gfn = f->gfn,
-					 .height = f->goal });
+		emit(c, &(struct event){
+				.kind = EV_SPTE_REQUESTED, .gfn = f->gfn, .height = f->goal });
 		STEP("tdp_fault:checked");
 		CALL_WITH(P_tdp_map, f);
 		f->result = (int8_t)c->me->ret;
@@ -287,8 +293,8 @@ PROC(legacy_fault)
 	f->result = RET_PF_RETRY;
 	if (!is_stale(c, f)) {
 		hugepage_adjust(c, f);
-		emit(c, &(struct event){ .kind = EV_SPTE_REQUESTED, .gfn = f->gfn,
-					 .height = f->goal });
+		emit(c, &(struct event){
+				.kind = EV_SPTE_REQUESTED, .gfn = f->gfn, .height = f->goal });
 		STEP("legacy_fault:checked");
 		CALL_WITH(P_direct_map, f);
 		f->result = (int8_t)c->me->ret;
@@ -445,8 +451,8 @@ PROC(tdp_map)
 		    pte_is_leaf(c->vm->pt.fmt, f->old, f->max_height)) {
 			if (!entry_is(c, f->table, f->index, f->old))
 				RETURN(RET_PF_RETRY);
-			pt_set(&c->vm->pt, f->table, f->index,
-			       (pte_t){ vm_x86_fmt(c->vm)->frozen }, &c->work);
+			pt_set(&c->vm->pt, f->table, f->index, (pte_t){ vm_x86_fmt(c->vm)->frozen },
+			       &c->work);
 			STEP("tdp_map:freeze");
 			CALL(P_flush_range, l_range,
 			     .start = pt_entry_gfn(&c->vm->pt, f->table, f->index),
@@ -472,7 +478,8 @@ PROC(tdp_map)
 		     .n = geom_pages(&c->vm->cfg->geom, h));
 	}
 	if (f->slot && f->result != RET_PF_RETRY)
-		emit(c, &(struct event){ .kind = EV_SET_SPTE, .height = f->goal,
+		emit(c, &(struct event){ .kind = EV_SET_SPTE,
+					 .height = f->goal,
 					 .gfn = pt_entry_gfn(&c->vm->pt, f->table, f->index),
 					 .new_value = *pt_entry(&c->vm->pt, f->table, f->index) });
 	RETURN(f->result);
@@ -483,8 +490,10 @@ PROC(tdp_map)
 PROC(flush_range)
 {
 	BEGIN(l_range);
-	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS_RANGE,
-				 .gfn = f->start, .n = f->n });
+	emit(c, &(struct event){ .kind = EV_CALL,
+				 .name = CALL_FLUSH_REMOTE_TLBS_RANGE,
+				 .gfn = f->start,
+				 .n = f->n });
 	CALL(P_flush_remote_tlbs, l_req, 0);
 	RETURN(0);
 	END;

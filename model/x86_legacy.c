@@ -87,8 +87,9 @@ static enum ret_pf set_spte(struct ctx *c, const struct l_fault *f, uint32_t tab
 		return RET_PF_SPURIOUS;
 	*flush |= change_needs_flush(fmt, old, e);
 	pt_set(pt, table, index, e, &c->work);
-	emit(c, &(struct event){ .kind = EV_SET_SPTE, .height = (uint8_t)height, .gfn = gfn,
-				 .new_value = e });
+	emit(c,
+	     &(struct event){
+		     .kind = EV_SET_SPTE, .height = (uint8_t)height, .gfn = gfn, .new_value = e });
 	return RET_PF_FIXED;
 }
 
@@ -169,8 +170,8 @@ static bool at_goal(const struct ctx *c, struct l_fault *f)
 	    pte_is_table(pt->fmt, f->old, f->goal) &&
 	    (pt->meta[pt_table_of(pt, f->old)].flags & PT_F_NX_DISALLOWED)) {
 		f->goal--;
-		f->pfn |= f->gfn & (geom_pages(&pt->geom, f->goal + 1U) -
-				    geom_pages(&pt->geom, f->goal));
+		f->pfn |= f->gfn &
+			  (geom_pages(&pt->geom, f->goal + 1U) - geom_pages(&pt->geom, f->goal));
 	}
 	return pt->meta[f->table].height == f->goal;
 }
@@ -262,8 +263,8 @@ PROC(legacy_zap_obsolete)
 
 		f->i = m->serial;
 		f->hit = 1;
-		emit(c, &(struct event){ .kind = EV_PREPARE_ZAP, .gfn = m->base,
-					 .height = m->height });
+		emit(c, &(struct event){
+				.kind = EV_PREPARE_ZAP, .gfn = m->base, .height = m->height });
 		c->stats.mmu_shadow_zapped++;
 		empty_sp(c, f->slot);
 		STEP("zap_obsolete_pages:page");
@@ -347,12 +348,12 @@ PROC(legacy_recover)
 	for (uint32_t t = 1; t < c->vm->pt.head->high_water; t++) {
 		const struct pt_meta *m = &c->vm->pt.meta[t];
 		const struct memslot *s = &c->vm->slots[f->slot];
-		struct l_range r = { .as = s->as_id, .start = s->base_gfn,
+		struct l_range r = { .as = s->as_id,
+				     .start = s->base_gfn,
 				     .end = s->base_gfn + s->npages };
 
 		if (m->state != PT_LIVE || m->as_id != s->as_id || m->base < s->base_gfn ||
-		    m->base >= r.end ||
-		    m->height >= max_mapping_height(c->vm, f->slot, m->base))
+		    m->base >= r.end || m->height >= max_mapping_height(c->vm, f->slot, m->base))
 			continue;
 		for (uint32_t i = 0; i < geom_entries(&c->vm->cfg->geom); i++) {
 			gfn_t gfn = pt_entry_gfn(&c->vm->pt, t, i);

@@ -120,7 +120,8 @@ PROC(zap_invalidated_roots)
 				walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
 					  (struct gfn_range){ 0, UINT64_MAX }, 0, 0);
 			for (;;) {
-				struct x86_visit a = { .f = vm_x86_fmt(c->vm), .height = (uint8_t)f->i,
+				struct x86_visit a = { .f = vm_x86_fmt(c->vm),
+						       .height = (uint8_t)f->i,
 						       .deferred = &c->vm->st->deferred };
 
 				if (x86_zap_level(&c->vm->pt, &c->vm->scratch[c->me_nr].walk, &a,
@@ -202,8 +203,7 @@ PROC(x86_range)
 	if (!c->rules->tdp_mmu)
 		RETURN(legacy_range(c, (enum x86_range_kind)f->flag, f));
 	for (f->root = 0; f->root < VM_MAX_ROOTS; f->root++) {
-		if (!c->vm->st->roots[f->root].in_use ||
-		    c->vm->st->roots[f->root].as_id != f->as ||
+		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].as_id != f->as ||
 		    (f->flag != XR_ZAP_LEAFS && c->vm->st->roots[f->root].invalid))
 			continue;
 		c->vm->scratch[c->me_nr].walk =
@@ -283,8 +283,10 @@ PROC(act_count_logging)
 {
 	BEGIN(l_range);
 	f->i = c->vm->st->nr_memslots_dirty_logging;
-	if (c->rules->pml && (f->i == 0 || (f->i == 1 && memslot_is_logging(&c->vm->slots[f->slot]))))
-		CALL(P_make_all_cpus_request, l_req, .req = REQ_UPDATE_CPU_DIRTY_LOGGING, .wait = 1);
+	if (c->rules->pml &&
+	    (f->i == 0 || (f->i == 1 && memslot_is_logging(&c->vm->slots[f->slot]))))
+		CALL(P_make_all_cpus_request, l_req, .req = REQ_UPDATE_CPU_DIRTY_LOGGING,
+		     .wait = 1);
 	RETURN(0);
 	END;
 }
@@ -311,8 +313,10 @@ PROC(split_range)
 			if (!x86_split_leaf(&c->vm->pt, a.f, p.table, p.index,
 					    c->vm->cfg->nx_huge_pages, &c->work))
 				RETURN(0); /* no memory: what is left stays huge */
-			emit(c, &(struct event){ .kind = EV_SPLIT_HUGE, .height = p.height,
-						 .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index) });
+			emit(c,
+			     &(struct event){ .kind = EV_SPLIT_HUGE,
+					      .height = p.height,
+					      .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index) });
 			STEP("split_range:link");
 		}
 	}
@@ -407,7 +411,8 @@ static bool find_collapsible(struct ctx *c, struct l_range *f, struct pt_pos *ou
 		    max_mapping_height(c->vm, f->slot, base) >= w->height) {
 			uint32_t t = walk_find_table(pt, w, &c->work);
 
-			*out = (struct pt_pos){ .table = t, .height = w->height,
+			*out = (struct pt_pos){ .table = t,
+						.height = w->height,
 						.index = pt_index(pt, base, w->height) };
 			out->value = *pt_entry(pt, t, out->index);
 			return true;
@@ -424,7 +429,8 @@ PROC(zap_collapsible_one)
 {
 	BEGIN(l_fault);
 	if (c->rules->zap_order == ZAP_FREEZE_DROP_FLUSH) {
-		pt_set(&c->vm->pt, f->table, f->index, (pte_t){ vm_x86_fmt(c->vm)->frozen }, &c->work);
+		pt_set(&c->vm->pt, f->table, f->index, (pte_t){ vm_x86_fmt(c->vm)->frozen },
+		       &c->work);
 		x86_drop_subtree(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old),
 				 &c->vm->st->deferred, &c->work);
 		STEP("zap_collapsible:freeze");
@@ -437,8 +443,11 @@ PROC(zap_collapsible_one)
 		CALL(P_flush_range, l_range, .start = f->gfn,
 		     .n = geom_pages(&c->vm->cfg->geom, f->goal));
 		pt_set_quiet(c, f->table, f->index, (pte_t){ c->vm->pt.fmt->empty });
-		emit(c, &(struct event){ .kind = EV_SPTE_CHANGED, .gfn = f->gfn, .height = f->goal,
-					 .old = f->old, .new_value.v = c->vm->pt.fmt->empty });
+		emit(c, &(struct event){ .kind = EV_SPTE_CHANGED,
+					 .gfn = f->gfn,
+					 .height = f->goal,
+					 .old = f->old,
+					 .new_value.v = c->vm->pt.fmt->empty });
 		x86_drop_subtree(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old),
 				 &c->vm->st->deferred, &c->work);
 	}
@@ -455,11 +464,12 @@ PROC(recover_roots)
 		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].invalid ||
 		    c->vm->st->roots[f->root].as_id != c->vm->slots[f->slot].as_id)
 			continue;
-		c->vm->scratch[c->me_nr].walk = walk_init(
-			&c->vm->pt, c->vm->st->roots[f->root].table,
-			(struct gfn_range){ c->vm->slots[f->slot].base_gfn,
-					    c->vm->slots[f->slot].base_gfn +
-						    c->vm->slots[f->slot].npages }, 0, 1);
+		c->vm->scratch[c->me_nr].walk =
+			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
+				  (struct gfn_range){ c->vm->slots[f->slot].base_gfn,
+						      c->vm->slots[f->slot].base_gfn +
+							      c->vm->slots[f->slot].npages },
+				  0, 1);
 		for (;;) {
 			struct pt_pos p;
 
@@ -524,8 +534,9 @@ PROC(x86_log_masked)
 		if (c->vm->cfg->eager_split && c->rules->tdp_mmu)
 			CALL(P_split_range, l_range, .as = c->vm->slots[f->slot].as_id,
 			     .start = f->start + f->i, .end = f->end + 1);
-		CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id, .flag = XR_WRPROT_TRACK,
-		     .locked = 1, .start = f->start + f->i, .end = f->start + f->i + 1);
+		CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
+		     .flag = XR_WRPROT_TRACK, .locked = 1, .start = f->start + f->i,
+		     .end = f->start + f->i + 1);
 		if (geom_base(&c->vm->cfg->geom, f->start + f->i, 1) !=
 		    geom_base(&c->vm->cfg->geom, f->end, 1))
 			CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
