@@ -12,7 +12,7 @@
 
 #include "model/lang_priv.h"
 
-G_DEFINE_QUARK(s2sim - lang - error, lang_error)
+G_DEFINE_QUARK(s2sim_lang_error, lang_error)
 
 static const struct lang_choice choices_arch[] = { { "both", LANG_ARCH_BOTH },
 						   { "x86", LANG_ARCH_X86 },

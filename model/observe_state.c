@@ -39,7 +39,7 @@ static uint32_t shown_root(const struct vm *vm)
 struct run {
 	gfn_t gfn;
 	uint64_t n, step;
-	char attrs[96];
+	uint64_t attrs; /* the entry without its address */
 	char map[32];
 	uint64_t off;
 	bool mmio, stale;
@@ -54,21 +54,39 @@ struct table_print {
 	int hint; /* map that held the last frame */
 };
 
+static void attrs_text(const struct vm *vm, pte_t v, char *buf, size_t size)
+{
+	bool arm = vm->cfg->rules.arch == PT_ARM64;
+	const struct x86_fmt *f = arm ? NULL : vm_x86_fmt(vm);
+	unsigned int acc = arm ? s2_access(v) : spte_access(f, v);
+	int n = g_snprintf(buf, size, "perm=%c%c%c ", (acc & ACC_R) ? 'r' : '-',
+			   (acc & ACC_W) ? 'w' : '-', (acc & ACC_X) ? 'x' : '-');
+
+	if (arm)
+		g_snprintf(buf + n, size - (size_t)n, "a=%d dbm=%d sw=0x%x", (v.v & S2_AF) != 0,
+			   (v.v & S2_DBM) != 0, (unsigned int)((v.v & S2_SW) >> 55));
+	else
+		g_snprintf(buf + n, size - (size_t)n, "a=%d d=%d hw=%d mw=%d",
+			   (v.v & f->accessed) != 0, (v.v & f->dirty) != 0,
+			   (v.v & f->host_writable) != 0, (v.v & f->mmu_writable) != 0);
+}
+
 static void run_end(struct table_print *p)
 {
 	struct run *u = &p->run;
-	char size[16];
+	char size[16], attrs[96];
 
 	if (u->n == 0)
 		return;
 	height_name(&p->r->vm->cfg->geom, u->height, size, sizeof(size));
+	attrs_text(p->r->vm, (pte_t){ u->attrs }, attrs, sizeof(attrs));
 	g_string_append_printf(p->tab, "tab gfn=" X64 " n=" X64 " size=%s ", u->gfn, u->n, size);
 	if (u->mmio)
 		g_string_append(p->tab, "mmio\n");
 	else if (u->stale)
-		g_string_append_printf(p->tab, "to=stale %s\n", u->attrs);
+		g_string_append_printf(p->tab, "to=stale %s\n", attrs);
 	else
-		g_string_append_printf(p->tab, "to=%s+" X64 " %s\n", u->map, u->off, u->attrs);
+		g_string_append_printf(p->tab, "to=%s+" X64 " %s\n", u->map, u->off, attrs);
 	u->n = 0;
 }
 
@@ -78,7 +96,7 @@ static void run_add(struct table_print *p, const struct run *e)
 	uint64_t bytes = u->n << p->r->vm->cfg->geom.page_shift;
 
 	if (u->n && u->gfn + u->n == e->gfn && u->height == e->height && u->mmio == e->mmio &&
-	    u->stale == e->stale && strcmp(u->attrs, e->attrs) == 0 &&
+	    u->stale == e->stale && u->attrs == e->attrs &&
 	    (u->mmio || u->stale || (strcmp(u->map, e->map) == 0 && u->off + bytes == e->off))) {
 		u->n += e->n;
 		return;
@@ -126,23 +144,8 @@ static void leaf(struct table_print *p, gfn_t gfn, unsigned int height, pte_t v)
 	const struct vm *vm = p->r->vm;
 	struct run e = { .gfn = gfn, .n = geom_pages(&vm->cfg->geom, height), .height = height };
 
+	e.attrs = v.v & ~(vm->pt.fmt->addr_mask | vm->pt.fmt->hi_mask);
 	e.stale = !locate(p, gfn, pte_pfn(vm->pt.fmt, v), &e);
-	if (vm->cfg->rules.arch == PT_ARM64) {
-		unsigned int acc = s2_access(v);
-
-		g_snprintf(e.attrs, sizeof(e.attrs), "perm=%c%c%c a=%d dbm=%d sw=0x%x",
-			   (acc & ACC_R) ? 'r' : '-', (acc & ACC_W) ? 'w' : '-',
-			   (acc & ACC_X) ? 'x' : '-', (v.v & S2_AF) != 0, (v.v & S2_DBM) != 0,
-			   (unsigned int)((v.v & S2_SW) >> 55));
-	} else {
-		const struct x86_fmt *f = vm_x86_fmt(vm);
-
-		g_snprintf(e.attrs, sizeof(e.attrs), "perm=%c%c%c a=%d d=%d hw=%d mw=%d",
-			   spte_is_readable(f, v) ? 'r' : '-', spte_is_writable(f, v) ? 'w' : '-',
-			   spte_is_executable(f, v) ? 'x' : '-', (v.v & f->accessed) != 0,
-			   (v.v & f->dirty) != 0, (v.v & f->host_writable) != 0,
-			   (v.v & f->mmu_writable) != 0);
-	}
 	run_add(p, &e);
 }
 

@@ -587,6 +587,22 @@ static bool run_kind(struct script *s, const struct lang_line *l, int *ret, bool
 	return true;
 }
 
+/* In debug builds every line ends in a state that satisfies the invariants. */
+static void check_at_rest(const struct script *s)
+{
+#ifdef S2_DEBUG
+	const char *why;
+
+	for (uint32_t v = 0; v < s->vm->cfg->nr_vcpus; v++)
+		if (s->vm->vcpus[v].spinning)
+			return;
+	if (s->vm->cfg->rules.inject == INJ_NONE && !vm_check(s->vm, &why))
+		g_error("%s", why);
+#else
+	(void)s;
+#endif
+}
+
 bool script_run_line(struct script *s, const struct lang_line *input, const GPtrArray *recorded,
 		     GString *out, GError **error)
 {
@@ -602,6 +618,8 @@ bool script_run_line(struct script *s, const struct lang_line *input, const GPtr
 	if (!ok)
 		return false;
 	run_rules(s);
+	if (!recorded)
+		check_at_rest(s);
 	recorder_print(s->rec, has_ret ? &ret : NULL, input->kind == LANG_OP_DUMP, out);
 	return true;
 }

@@ -45,6 +45,12 @@ static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 	uint32_t root = vm->st->roots[vcpu->root - 1].table;
 	struct hw_cursor cur = hw_cursor_init(&vm->pt, root, gfn, acc);
 
+	if (gfn >= geom_limit(&vm->pt.geom)) {
+		/* beyond what the table can translate: stops at the root */
+		*res = (struct hw_result){ .fault = HW_FAULT_NOT_PRESENT,
+					   .height = (uint8_t)geom_root_height(&vm->pt.geom) };
+		return STOP_FAULT;
+	}
 	do {
 		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled &&
 		    vcpu->pml_index >= PML_ENTRIES)

@@ -12,6 +12,8 @@
  *   V3  bit 63 of every generation is clear; mn_active_invalidate_count and in_progress are 0
  *   V4  the number of slots with LOG_DIRTY_PAGES equals nr_memslots_dirty_logging
  *   V5  the table pool satisfies pt_check()
+ *   V6  every leaf lies within one slot, holds the frame that the host page table has there, is no
+ *       larger than the host's mapping and not more permissive than host and slot allow
  */
 #ifndef MODEL_VM_H
 #define MODEL_VM_H
@@ -379,7 +381,7 @@ static inline uint32_t vm_actor_mm(const struct vm *vm)
 	return vm->cfg->nr_vcpus + 1;
 }
 
-/* vm_check() - V1 to V5 at rest; @why receives a constant sentence on failure. */
+/* vm_check() - V1 to V6 at rest; @why receives a constant sentence on failure. */
 bool vm_check(const struct vm *vm, const char **why);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-G_DEFINE_QUARK(s2sim - record - error, record_error)
+G_DEFINE_QUARK(s2sim_record_error, record_error)
 
 /* What is known while a file is being read. */
 struct reader {

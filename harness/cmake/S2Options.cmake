@@ -40,6 +40,8 @@ target_compile_definitions(s2_flags INTERFACE _POSIX_C_SOURCE=200809L)
 target_compile_options(s2_flags INTERFACE "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
 
 if(S2_SANITIZE)
+	# every line of a script ends with a check of the VM's invariants
+	target_compile_definitions(s2_flags INTERFACE S2_DEBUG)
 	target_compile_options(s2_flags INTERFACE
 		-fsanitize=address,undefined -fno-sanitize-recover=all
 		-fno-omit-frame-pointer -ftrivial-auto-var-init=pattern)

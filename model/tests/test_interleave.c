@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random interleavings of vCPUs, ioctls and host events, one step at a time.  After every step no
+ * actor may have become enabled without being woken; at the end nobody is stuck and the VM satisfies
+ * its invariants, the one of dirty logging included.
+ */
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "model/host_op.h"
+#include "model/hostmm.h"
+#include "model/kick.h"
+#include "model/memslots.h"
+#include "model/procs.h"
+#include "model/script.h"
+
+enum {
+	NR_VCPUS = 2,
+	NR_OPS = 60,
+	MAP_UNITS = 2,
+	SLOT_GPA_STEP = 4, /* units between the places of a slot */
+	MAX_STEPS = 400000,
+	NR_SEEDS = 150,
+};
+
+struct sim {
+	struct script *script;
+	struct vm *vm;
+	struct ctx ctx;
+	uint64_t rng;
+	uint64_t unit_bytes;
+	hva_t hva[2];
+	unsigned int left[NR_VCPUS + 2];
+	bool watch_wakes;
+	const char *fail;
+};
+
+static uint64_t rnd(struct sim *s)
+{
+	uint64_t z = (s->rng += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static uint64_t below(struct sim *s, uint64_t n)
+{
+	return rnd(s) % n;
+}
+
+static gpa_t slot_place(struct sim *s, unsigned int slot)
+{
+	return (1 + slot * 8 + below(s, 2) * SLOT_GPA_STEP) * s->unit_bytes;
+}
+
+static void start_guest(struct sim *s, uint32_t v)
+{
+	struct op *op = &s->vm->ops[v];
+	uint64_t page = 1ULL << s->vm->cfg->geom.page_shift;
+	static const uint8_t access[] = { ACC_R, ACC_W, ACC_W, ACC_X };
+
+	*op = (struct op){ .n = 1 + below(s, 3), .stride = page };
+	op->gpa = slot_place(s, (unsigned int)below(s, 2)) +
+		  below(s, (MAP_UNITS * s->unit_bytes) / page) * page;
+	op->access = access[below(s, G_N_ELEMENTS(access))];
+	actor_start(s->vm, v, P_guest_op, &(struct l_run){ 0 }, sizeof(struct l_run));
+}
+
+static void start_ioctl(struct sim *s, uint32_t a)
+{
+	struct op *op = &s->vm->ops[a];
+	uint32_t slot = (uint32_t)below(s, 2);
+	enum proc p = P_set_memory_region;
+
+	*op = (struct op){ .slot = slot, .hva = s->hva[slot], .size = MAP_UNITS * s->unit_bytes };
+	switch (below(s, 6)) {
+	case 0:
+		p = P_get_dirty_log;
+		break;
+	case 1:
+		p = P_clear_dirty_log;
+		op->n = op->size >> s->vm->cfg->geom.page_shift;
+		break;
+	case 2:
+		op->size = 0;
+		break;
+	default:
+		op->gpa = slot_place(s, slot);
+		op->flags = below(s, 2) ? MEM_LOG_DIRTY_PAGES : 0;
+		op->fail = (uint8_t)(below(s, 8) == 0 ? 1 + below(s, 5) : 0);
+		break;
+	}
+	actor_start(s->vm, a, p, &(struct l_slot){ 0 }, sizeof(struct l_slot));
+}
+
+static void start_host(struct sim *s, uint32_t a)
+{
+	static const uint8_t kinds[] = { HOST_TOUCH, HOST_DONTNEED, HOST_DONTNEED, HOST_COLLAPSE,
+					 HOST_AGE };
+	struct op *op = &s->vm->ops[a];
+	uint64_t page = 1ULL << s->vm->cfg->geom.page_shift;
+	uint64_t pages = MAP_UNITS * s->unit_bytes / page;
+	uint64_t first = below(s, pages);
+
+	*op = (struct op){ .kind = kinds[below(s, G_N_ELEMENTS(kinds))], .stride = page };
+	op->access = below(s, 2) ? ACC_W : ACC_R;
+	op->flags = (uint32_t)below(s, 3);
+	op->hva = s->hva[below(s, 2)];
+	op->size = MAP_UNITS * s->unit_bytes;
+	if (op->kind != HOST_COLLAPSE && below(s, 2)) {
+		op->hva += first * page;
+		op->size = (1 + below(s, MIN(pages - first, 8))) * page;
+	}
+	actor_start(s->vm, a, P_host_op, &(struct l_req){ 0 }, sizeof(struct l_req));
+}
+
+static void start(struct sim *s, uint32_t a)
+{
+	s->left[a]--;
+	if (a < NR_VCPUS)
+		start_guest(s, a);
+	else if (a == vm_actor_vmm(s->vm))
+		start_ioctl(s, a);
+	else
+		start_host(s, a);
+}
+
+static bool was_woken(const struct sim *s, uint32_t a)
+{
+	uint16_t obj = s->vm->actors[a].wait.obj;
+
+	for (unsigned int i = 0; i < s->ctx.nr_woke; i++)
+		if (s->ctx.woke[i] == obj)
+			return true;
+	return false;
+}
+
+static void one_step(struct sim *s, uint32_t a)
+{
+	bool before[NR_VCPUS + 2];
+
+	for (uint32_t i = 0; i < s->vm->nr_actors; i++)
+		before[i] = actor_enabled(s->vm, i);
+	s->ctx.nr_woke = 0;
+	s->ctx.me = &s->vm->actors[a];
+	s->ctx.me_nr = a;
+	thread_step(&s->ctx);
+	for (uint32_t i = 0; i < s->vm->nr_actors && s->watch_wakes; i++)
+		if (i != a && !before[i] && actor_enabled(s->vm, i) && !was_woken(s, i))
+			s->fail = "an actor became enabled without a wake";
+}
+
+/* Anything that can move: rules, enabled actors, idle actors with work left. */
+static bool move(struct sim *s)
+{
+	uint32_t can[NR_VCPUS * 2 + 4], n = 0, k;
+
+	for (uint32_t a = 0; a < s->vm->nr_actors; a++)
+		if (actor_enabled(s->vm, a) || (actor_idle(s->vm, a) && s->left[a]))
+			can[n++] = a;
+	for (uint32_t v = 0; v < NR_VCPUS; v++)
+		if (ack_rule_enabled(s->vm, v))
+			can[n++] = 100 + v;
+	if (rcu_rule_enabled(s->vm))
+		can[n++] = 200;
+	if (n == 0)
+		return false;
+	k = can[below(s, n)];
+	s->ctx.nr_woke = 0;
+	if (k == 200)
+		rcu_rule(&s->ctx);
+	else if (k >= 100)
+		ack_rule(&s->ctx, k - 100);
+	else if (actor_idle(s->vm, k))
+		start(s, k);
+	else
+		one_step(s, k);
+	return true;
+}
+
+/* A leaf through which the guest can write unnoticed must have its dirty bit set. */
+static const char *check_logging(const struct vm *vm)
+{
+	for (uint32_t t = 1; t < vm->pt.head->high_water; t++) {
+		const struct pt_meta *m = &vm->pt.meta[t];
+
+		for (uint32_t i = 0; m->state == PT_LIVE && i < geom_entries(&vm->cfg->geom); i++) {
+			pte_t e = *pt_entry(&vm->pt, t, i);
+			gfn_t gfn = pt_entry_gfn(&vm->pt, t, i);
+			uint32_t slot = memslot_find(vm, 0, gfn);
+			const struct memslot *s = &vm->slots[slot];
+			uint64_t w = vm->cfg->rules.arch == PT_ARM64 ? S2_AP_W : 2;
+			const struct x86_fmt *f =
+				x86_fmt_get((enum x86_spte_version)vm->cfg->rules.spte_version,
+					    (enum x86_nested)vm->cfg->rules.nested);
+
+			if (!pte_is_leaf(vm->pt.fmt, e, m->height) || !slot || !s->bitmap)
+				continue;
+			if (!(e.v & w) ||
+			    (vm->cfg->rules.pml && m->height == 0 && !(e.v & f->dirty)))
+				continue;
+			if (m->height > 0)
+				return "a writable block in a logged slot";
+			if (!(vm->words[s->bitmap + (gfn - s->base_gfn) / 64] >>
+				      ((gfn - s->base_gfn) % 64) &
+			      1))
+				return "a writable leaf whose dirty bit is clear";
+		}
+	}
+	return NULL;
+}
+
+static void sim_init(struct sim *s, const char *policy, const char *geom, const char *inject,
+		     uint64_t seed)
+{
+	struct lang_scenario sc = { .vcpus = NR_VCPUS, .eager = -1, .zapall = true };
+	GError *error = NULL;
+
+	*s = (struct sim){ .rng = seed, .watch_wakes = true };
+	g_strlcpy(sc.name, "interleave", sizeof(sc.name));
+	g_strlcpy(sc.geom, geom, sizeof(sc.geom));
+	g_strlcpy(sc.inject, inject, sizeof(sc.inject));
+	sc.eager = seed & 1;
+	s->script = script_new(&sc, policy, NULL, &error);
+	ck_assert_msg(s->script != NULL, "%s: %s", policy, error ? error->message : "");
+	s->vm = script_vm(s->script);
+	s->vm->pt.obs = NULL;
+	s->vm->cfg->walk_budget = 1 + (uint32_t)(seed % 3);
+	s->vm->cfg->code = false;
+	s->ctx = (struct ctx){ .vm = s->vm, .rules = &s->vm->cfg->rules };
+	s->unit_bytes = host_unit_bytes(s->vm);
+	for (int i = 0; i < 2; i++) {
+		int m = hostmm_map_new(s->vm, i ? "m1" : "m0", MAP_UNITS * s->unit_bytes,
+				       i ? HOST_ANON : HOST_THP);
+
+		ck_assert_int_ge(m, 0);
+		s->hva[i] = s->vm->st->maps[m].hva;
+	}
+	for (uint32_t a = 0; a < s->vm->nr_actors; a++)
+		s->left[a] = NR_OPS;
+}
+
+/* What is wrong at the end of a run; NULL when all is well. */
+static const char *run(const char *policy, const char *geom, const char *inject, uint64_t seed)
+{
+	struct sim s;
+	const char *why = NULL;
+	int steps = 0;
+
+	sim_init(&s, policy, geom, inject, seed);
+	while (!s.fail && steps++ < MAX_STEPS && move(&s))
+		continue;
+	why = s.fail;
+	for (uint32_t a = 0; a < s.vm->nr_actors && !why; a++)
+		why = actor_idle(s.vm, a) ? NULL : "an actor is stuck";
+	if (!why && vm_check(s.vm, &why))
+		why = check_logging(s.vm);
+	script_free(s.script);
+	return why;
+}
+
+static const struct {
+	const char *policy, *geom;
+} cases[] = {
+	{ "x86-6.12+machine=npt", "npt-2x3" },
+	{ "x86-6.12+machine=ept", "ept-2x3" },
+	{ "x86-6.12+machine=ept-noad", "ept-2x3" },
+	{ "x86-6.12+machine=ept+slot-flush=zap-slot-leafs", "ept-1x4" },
+	{ "x86-6.1+machine=npt", "npt-2x3" },
+	{ "x86-6.1+machine=ept", "ept-1x4" },
+	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3" },
+	{ "x86-7.2+machine=ept", "ept-2x3" },
+	{ "arm64-6.1", "arm64-2x3" },
+	{ "arm64-6.12", "arm64-2x3" },
+	{ "arm64-6.12+cache=nofwb", "arm64-1x4" },
+};
+
+static uint64_t base_seed(void)
+{
+	const char *text = getenv("S2_TEST_SEED");
+
+	return text ? strtoull(text, NULL, 0) : 1;
+}
+
+START_TEST(good_policies_keep_the_invariants_in_random_interleavings)
+{
+	for (uint64_t i = 0; i < NR_SEEDS; i++) {
+		const char *why = run(cases[_i].policy, cases[_i].geom, "", base_seed() + i);
+
+		ck_assert_msg(!why, "%s geom=%s S2_TEST_SEED=%llu: %s", cases[_i].policy,
+			      cases[_i].geom, (unsigned long long)(base_seed() + i), why);
+	}
+}
+END_TEST
+
+/* Rules whose removal leaves a trace in the tables; flushes need TLBs that keep entries. */
+static const struct {
+	const char *policy, *geom, *inject;
+} bad[] = {
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-retry-check" },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-srcu-wait" },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-zap" },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-dirty-mark" },
+	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3", "skip-retry-check" },
+	{ "arm64-6.12", "arm64-2x3", "skip-retry-check" },
+	{ "arm64-6.12", "arm64-2x3", "skip-zap" },
+	{ "arm64-6.1", "arm64-2x3", "skip-dirty-mark" },
+};
+
+START_TEST(bad_policies_are_caught)
+{
+	const char *why = NULL;
+
+	for (uint64_t i = 0; i < 20 * NR_SEEDS && !why; i++)
+		why = run(bad[_i].policy, bad[_i].geom, bad[_i].inject, base_seed() + i);
+	ck_assert_msg(why != NULL, "%s inject=%s: no seed shows it", bad[_i].policy,
+		      bad[_i].inject);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("interleave");
+	TCase *tc = tcase_create("random");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc, good_policies_keep_the_invariants_in_random_interleavings, 0,
+			    (int)G_N_ELEMENTS(cases));
+	tcase_add_loop_test(tc, bad_policies_are_caught, 0, (int)G_N_ELEMENTS(bad));
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
