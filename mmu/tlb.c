@@ -302,6 +302,8 @@ bool tlb_entry_check(const struct tlb_cfg *cfg, const struct tlb_entry *e, const
 		*why = "entry of an unknown kind or height";
 	else if ((e->page | e->gfn) & (span_of(cfg, e->height) - 1))
 		*why = "entry that is not aligned to its span";
+	else if (e->spare || e->flags > (TLB_GLOBAL | TLB_CLEAN) || e->access > ACC_RWX)
+		*why = "entry with a bit that means nothing";
 	else if (e->kind == TLB_S2_WALK && e->height == 0)
 		*why = "walk entry at the page level";
 	else if (!ctx_eq(e->ctx, tlb_ctx_for(e->kind, e->ctx)))
@@ -314,7 +316,9 @@ static bool list_check(const struct tlb_cfg *cfg, const struct tlb *t, const cha
 	static const struct tlb_entry none;
 	const struct tlb_entry *list = list_const(t);
 
-	for (uint32_t i = 0; i < cfg->capacity; i++) {
+	if (t->nr > cfg->capacity)
+		*why = "more entries than there is room for";
+	for (uint32_t i = 0; i < cfg->capacity && *why == NULL; i++) {
 		struct ident a, b;
 
 		if (i >= t->nr) {
@@ -334,17 +338,18 @@ static bool list_check(const struct tlb_cfg *cfg, const struct tlb *t, const cha
 
 bool tlb_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why)
 {
+	static const uint32_t none[TLB_NR_ARRAYS][GEOM_MAX_HEIGHTS];
+	bool sized = cfg->form == TLB_SIZED;
+
 	*why = NULL;
-	switch ((enum tlb_form)cfg->form) {
-	case TLB_SIZED:
-		return sized_check(cfg, t, why);
-	case TLB_DROP:
-		if (t->nr)
-			*why = "a form that holds nothing has entries";
-		break;
-	case TLB_SET:
-		return list_check(cfg, t, why);
-	}
+	if (t->spare || (!sized && (t->nr_slots || memcmp(t->at, none, sizeof(none)) != 0)))
+		*why = "head with a member that this form does not use";
+	else if (t->nr && cfg->form == TLB_DROP)
+		*why = "a form that holds nothing has entries";
+	else if (sized)
+		sized_check(cfg, t, why);
+	else if (cfg->form == TLB_SET)
+		list_check(cfg, t, why);
 	return *why == NULL;
 }
 

@@ -473,6 +473,25 @@ static bool way_is_empty(const struct tlb_cfg *cfg, const struct tlb *t, struct 
 	       memcmp(sized_entry(cfg, t, p), &none, sizeof(none)) == 0;
 }
 
+/* No class is noted for a set without an entry of it. */
+static bool bitmap_check(const struct tlb_cfg *cfg, const struct tlb *t, struct place p)
+{
+	const uint64_t *tags = &t->words[tags_at(cfg, p.array, p.set)];
+	bool has[TLB_NR_CLASSES] = { false };
+
+	for (uint32_t w = 0; w < array_cfg(cfg, p.array)->ways && tags[w]; w++)
+		has[tag_class(tags[w])] = true;
+	for (unsigned int class = 0; class < TLB_NR_CLASSES; class++) {
+		uint64_t sets = t->words[bitmap_at(cfg, p.array, class) + p.set / BITS_PER_WORD];
+		uint32_t rest = array_cfg(cfg, p.array)->sets - p.set / BITS_PER_WORD * BITS_PER_WORD;
+
+		if ((sets >> (p.set % BITS_PER_WORD) & 1) != has[class] ||
+		    (rest < BITS_PER_WORD && sets >> rest))
+			return false;
+	}
+	return true;
+}
+
 static bool set_check(const struct tlb_cfg *cfg, const struct tlb *t, struct place p,
 		      struct tally *sum, const char **why)
 {
@@ -486,12 +505,16 @@ static bool set_check(const struct tlb_cfg *cfg, const struct tlb *t, struct pla
 	for (; p.way < ways; p.way++)
 		if (!way_is_empty(cfg, t, p))
 			*why = "empty way that is not zero, or before one in use";
+	if (!bitmap_check(cfg, t, p))
+		*why = "set that counts as holding what it does not hold";
 	return *why == NULL;
 }
 
 bool sized_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why)
 {
+	static const struct slot none;
 	struct tally sum = { .nr = 0 };
+	uint32_t slots = 0;
 
 	for (unsigned int array = 0; array < TLB_NR_ARRAYS; array++)
 		for (uint32_t set = 0; set < array_cfg(cfg, array)->sets; set++)
@@ -499,8 +522,14 @@ bool sized_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **wh
 				return false;
 	if (sum.nr != t->nr || memcmp(sum.at, t->at, sizeof(sum.at)) != 0)
 		*why = "counts that differ from the entries";
-	for (uint32_t i = 0; i < cfg->contexts; i++)
+	for (uint32_t i = 0; i < cfg->contexts; i++) {
+		slots += sum.refs[i] > 0;
 		if (slots_const(t)[i].refs != sum.refs[i])
 			*why = "context whose count differs from its entries";
+		else if (sum.refs[i] == 0 && memcmp(&slots_const(t)[i], &none, sizeof(none)) != 0)
+			*why = "unused context that is not zero";
+	}
+	if (slots != t->nr_slots)
+		*why = "number of contexts that differs from those in use";
 	return *why == NULL;
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/tests/model_test.h"
+
+#include <string.h>
+
+#include "model/kick.h"
+#include "model/memslots.h"
+#include "model/procs.h"
+
+static struct lang_line parse(const char *text)
+{
+	g_autoptr(GError) error = NULL;
+	struct lang_line l;
+
+	if (!lang_parse_line(text, "test", 1, &l, &error))
+		ck_abort_msg("%s", error->message);
+	return l;
+}
+
+struct script *test_script(const char *policy, const char *keys)
+{
+	g_autofree char *text = g_strdup_printf("scenario name=t %s", keys);
+	struct lang_line l = parse(text);
+	g_autoptr(GError) error = NULL;
+	struct script *s = script_new(&l.u.scenario, policy, NULL, &error);
+
+	if (!s)
+		ck_abort_msg("%s, %s: %s", policy, keys, error->message);
+	lang_line_clear(&l);
+	return s;
+}
+
+char *test_line(struct script *s, const char *text)
+{
+	struct lang_line l = parse(text);
+	g_autoptr(GError) error = NULL;
+	GString *out = g_string_new(NULL);
+
+	if (!script_run_line(s, &l, NULL, out, &error))
+		ck_abort_msg("%s: %s", text, error->message);
+	lang_line_clear(&l);
+	return g_string_free(out, FALSE);
+}
+
+void test_do(struct script *s, const char *text)
+{
+	g_autofree char *out = test_line(s, text);
+
+	if (g_str_has_prefix(out, "ret ") && !test_has_line(out, "ret 0"))
+		ck_abort_msg("%s: expected ret 0, found\n%s", text, out);
+}
+
+char *test_refused(struct script *s, const char *text)
+{
+	struct lang_line l = parse(text);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GString) out = g_string_new(NULL);
+	bool ran = script_run_line(s, &l, NULL, out, &error);
+
+	lang_line_clear(&l);
+	if (ran)
+		ck_abort_msg("%s: expected a refusal, found\n%s", text, out->str);
+	return g_strdup(error->message);
+}
+
+bool test_has_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	for (const char *at = text; at && *at; at = strchr(at, '\n'), at = at ? at + 1 : NULL)
+		if (strncmp(at, line, n) == 0 &&
+		    (at[n] == '\n' || at[n] == '\0' || at[n] == ' '))
+			return true;
+	return false;
+}
+
+/* V1 for one set: sorted, disjoint, slots of this address space. */
+static bool set_is_sound(const struct vm *vm, unsigned int as, unsigned int set)
+{
+	const uint16_t *ids = memslots_ids(vm, as, set);
+	gfn_t end = 0;
+
+	for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
+		const struct memslot *s = &vm->slots[ids[i]];
+
+		if (!s->in_use || s->as_id != as || s->npages == 0 || s->base_gfn < end ||
+		    (s->flags & MEMSLOT_INVALID))
+			return false;
+		end = s->base_gfn + s->npages;
+	}
+	for (uint32_t i = vm->st->sets[as][set].count; i < vm->cfg->limits.nr_slots; i++)
+		if (i < 64 && ids[i])
+			return false;
+	return true;
+}
+
+static bool sets_are_equal(const struct vm *vm, unsigned int as)
+{
+	uint32_t n = vm->st->sets[as][0].count;
+
+	return n == vm->st->sets[as][1].count &&
+	       memcmp(memslots_ids(vm, as, 0), memslots_ids(vm, as, 1), n * sizeof(uint16_t)) == 0;
+}
+
+/* Slot objects in use are those of the sets; slots that log are counted. */
+static bool slots_are_counted(const struct vm *vm)
+{
+	uint32_t objects = 0, logging = 0;
+	uint64_t pages = 0;
+
+	for (unsigned int as = 0; as < VM_MAX_AS; as++) {
+		const uint16_t *ids = memslots_ids(vm, as, 0);
+
+		objects += vm->st->sets[as][0].count;
+		for (uint32_t i = 0; i < vm->st->sets[as][0].count; i++) {
+			logging += memslot_is_logging(&vm->slots[ids[i]]);
+			pages += vm->slots[ids[i]].npages;
+		}
+	}
+	return vm->st->nr_slots == objects && vm->st->nr_memslots_dirty_logging == logging &&
+	       vm->st->nr_memslot_pages == pages;
+}
+
+static bool locks_are_free(const struct vm *vm)
+{
+	for (int i = 0; i < OBJ_NR_LOCKS; i++)
+		if (vm->st->lock[i].writer || vm->st->lock[i].readers)
+			return false;
+	return !vm->st->srcu.count[0] && !vm->st->srcu.count[1] && !vm->st->rcu.count[0] &&
+	       !vm->st->rcu.count[1];
+}
+
+bool test_at_rest(const struct vm *vm, const char **why)
+{
+	*why = "V1: a set is not sorted, not disjoint or holds a slot that it must not";
+	for (unsigned int as = 0; as < VM_MAX_AS; as++)
+		if (!set_is_sound(vm, as, 0) || !set_is_sound(vm, as, 1))
+			return false;
+	*why = "V1: the two sets of an address space differ";
+	for (unsigned int as = 0; as < VM_MAX_AS; as++)
+		if (!sets_are_equal(vm, as))
+			return false;
+	*why = "V2: a lock is owned or an epoch has a reader";
+	if (!locks_are_free(vm))
+		return false;
+	*why = "V3: an update or an invalidation is in progress";
+	for (unsigned int as = 0; as < VM_MAX_AS; as++)
+		if (memslots_generation(vm, as) & MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+			return false;
+	if (vm->st->mn_active_invalidate_count || vm->st->mmu_invalidate_in_progress)
+		return false;
+	*why = "V4: slot objects, pages or logging slots are not counted right";
+	if (!slots_are_counted(vm))
+		return false;
+	return pt_check(&vm->pt, why);
+}
+
+void test_check_rest(const struct vm *vm)
+{
+	const char *why;
+
+	if (!test_at_rest(vm, &why))
+		ck_abort_msg("%s", why);
+}
+
+uint64_t test_words_in_use(const struct vm *vm)
+{
+	uint64_t used = 0;
+
+	for (uint64_t at = 1; at < vm->st->words_used; at += 1 + (vm->words[at] >> 1))
+		if (vm->words[at] & 1)
+			used += vm->words[at] >> 1;
+	return used;
+}
+
+/* ---- one actor at a time --------------------------------------------------------------------- */
+
+struct stepper stepper_of(struct vm *vm)
+{
+	return (struct stepper){ .vm = vm, .ctx = { .vm = vm, .rules = &vm->cfg->rules } };
+}
+
+enum step_result stepper_step(struct stepper *s, uint32_t a)
+{
+	ck_assert(actor_enabled(s->vm, a));
+	s->ctx.me = &s->vm->actors[a];
+	s->ctx.me_nr = a;
+	s->ctx.nr_woke = 0;
+	return thread_step(&s->ctx);
+}
+
+bool stepper_rules(struct stepper *s)
+{
+	bool ran = false;
+
+	s->ctx.nr_woke = 0;
+	for (uint32_t v = 0; v < s->vm->cfg->nr_vcpus; v++) {
+		if (!ack_rule_enabled(s->vm, v))
+			continue;
+		ack_rule(&s->ctx, v);
+		ran = true;
+	}
+	if (rcu_rule_enabled(s->vm)) {
+		rcu_rule(&s->ctx);
+		ran = true;
+	}
+	return ran;
+}
+
+bool stepper_run(struct stepper *s, uint32_t a)
+{
+	while (!actor_idle(s->vm, a)) {
+		uint32_t next = a;
+
+		if (!actor_enabled(s->vm, a)) {
+			if (stepper_rules(s))
+				continue;
+			for (next = 0; next < s->vm->nr_actors; next++)
+				if (actor_enabled(s->vm, next))
+					break;
+			if (next == s->vm->nr_actors)
+				return false;
+		}
+		stepper_step(s, next);
+	}
+	while (stepper_rules(s))
+		;
+	return true;
+}
+
+int stepper_set_region(struct stepper *s, const struct op *op)
+{
+	uint32_t a = vm_actor_vmm(s->vm);
+	int ret;
+
+	s->vm->ops[a] = *op;
+	actor_start(s->vm, a, P_set_memory_region, &(struct l_slot){ 0 }, sizeof(struct l_slot));
+	ck_assert(stepper_run(s, a));
+	ret = s->vm->actors[a].ret;
+	s->vm->ops[a] = (struct op){ 0 };
+	s->vm->actors[a].ret = 0;
+	return ret;
+}
