@@ -19,10 +19,18 @@ static bool is_free_run(const struct pt *pt, uint32_t first, uint32_t n)
 	return true;
 }
 
+static void fill_page(struct pt *pt, uint32_t table, struct pt_fill f)
+{
+	pte_t *e = pt_entry(pt, table, 0);
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
+		e[i].v = f.value + i * f.step;
+}
+
+/* Pages in a row; what their entries hold is the caller's business. */
 static uint32_t alloc_run(struct pt *pt, uint32_t n, unsigned int height, gfn_t base,
 			  struct work *wk)
 {
-	uint32_t entries = geom_entries(&pt->geom);
 	uint32_t t = pt->head->free_hint;
 
 	while ((uint64_t)t + n <= pt->capacity && !is_free_run(pt, t, n))
@@ -39,9 +47,6 @@ static uint32_t alloc_run(struct pt *pt, uint32_t n, unsigned int height, gfn_t 
 			.state = PT_LIVE,
 			.base = base + (uint64_t)(i - t) * geom_pages(&pt->geom, height + 1),
 		};
-		if (pt->fmt->empty)
-			for (uint32_t j = 0; j < entries; j++)
-				pt_entry(pt, i, j)->v = pt->fmt->empty;
 	}
 	pt->head->nr_live += n;
 	wk->table_alloc += n;
@@ -50,7 +55,23 @@ static uint32_t alloc_run(struct pt *pt, uint32_t n, unsigned int height, gfn_t 
 
 uint32_t pt_alloc(struct pt *pt, unsigned int height, gfn_t base, struct work *wk)
 {
-	return alloc_run(pt, 1, height, base, wk);
+	uint32_t t = alloc_run(pt, 1, height, base, wk);
+
+	if (t != 0 && pt->fmt->empty)
+		fill_page(pt, t, (struct pt_fill){ pt->fmt->empty, 0 });
+	return t;
+}
+
+uint32_t pt_alloc_full(struct pt *pt, unsigned int height, gfn_t base, struct pt_fill f,
+		       struct work *wk)
+{
+	uint32_t t = alloc_run(pt, 1, height, base, wk);
+
+	if (t == 0)
+		return 0;
+	fill_page(pt, t, f);
+	pt->meta[t].nr_used = (uint16_t)geom_entries(&pt->geom);
+	return t;
 }
 
 uint32_t pt_alloc_root(struct pt *pt, struct work *wk)
@@ -58,8 +79,11 @@ uint32_t pt_alloc_root(struct pt *pt, struct work *wk)
 	uint32_t n = geom_root_tables(&pt->geom);
 	uint32_t t = alloc_run(pt, n, geom_root_height(&pt->geom), 0, wk);
 
-	for (uint32_t i = t; t != 0 && i < t + n; i++)
+	for (uint32_t i = t; t != 0 && i < t + n; i++) {
 		pt->meta[i].flags = PT_F_ROOT;
+		if (pt->fmt->empty)
+			fill_page(pt, i, (struct pt_fill){ pt->fmt->empty, 0 });
+	}
 	return t;
 }
 
@@ -108,6 +132,50 @@ void pt_note(struct pt *pt, uint32_t table, uint32_t index, pte_t old, pte_t val
 		pt->meta[pt_table_of(pt, value)].parent = table;
 	if (pt->obs && pt->obs->changed)
 		pt->obs->changed(pt->obs_arg, pt_entry_gfn(pt, table, index), height, old, value);
+}
+
+uint32_t pt_clear_bits(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, uint64_t bits)
+{
+	pte_t *e = pt_entry(pt, table, first);
+	uint64_t present = pt->fmt->present;
+	uint32_t changed = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if ((e[i].v & present) && (e[i].v & bits)) {
+			e[i].v &= ~bits;
+			changed++;
+		}
+	return changed;
+}
+
+uint32_t pt_clear_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n)
+{
+	pte_t *e = pt_entry(pt, table, first);
+	uint64_t present = pt->fmt->present, empty = pt->fmt->empty;
+	uint32_t changed = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (e[i].v & present) {
+			e[i].v = empty;
+			changed++;
+		}
+	pt->meta[table].nr_used = (uint16_t)(pt->meta[table].nr_used - changed);
+	return changed;
+}
+
+uint32_t pt_fill_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, struct pt_fill f)
+{
+	pte_t *e = pt_entry(pt, table, first);
+	uint64_t present = pt->fmt->present, empty = pt->fmt->empty;
+	uint32_t used = 0, fresh = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		used += e[i].v == empty;
+		fresh += !(e[i].v & present);
+		e[i].v = f.value + i * f.step;
+	}
+	pt->meta[table].nr_used = (uint16_t)(pt->meta[table].nr_used + used);
+	return fresh;
 }
 
 struct pt_pos pt_lookup(const struct pt *pt, uint32_t root, gfn_t gfn)

@@ -113,6 +113,16 @@ void pt_init(struct pt *pt);
 uint32_t pt_alloc(struct pt *pt, unsigned int height, gfn_t base, struct work *wk);
 uint32_t pt_alloc_root(struct pt *pt, struct work *wk);
 
+/* Descriptors in a row: value, value + step, ... */
+struct pt_fill {
+	uint64_t value;
+	uint64_t step;
+};
+
+/* pt_alloc_full() - the same for one page whose entries are those of @f, none of them empty. */
+uint32_t pt_alloc_full(struct pt *pt, unsigned int height, gfn_t base, struct pt_fill f,
+		       struct work *wk);
+
 /* pt_free() - gives a page back and zeroes it; a root goes with all its concatenated pages. */
 void pt_free(struct pt *pt, uint32_t table, struct work *wk);
 
@@ -146,6 +156,18 @@ static inline void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t v
 	if (pt->obs || pte_is_table(pt->fmt, value, m->height))
 		pt_note(pt, table, index, old, value);
 }
+
+/*
+ * The page level in bulk: what a loop over pt_set() would do to @n entries from @first on, without
+ * telling an observer.  Each returns how many entries it changed and counts nothing.
+ *
+ * pt_clear_bits()  clears @bits where a present entry has any of them
+ * pt_clear_leafs() makes present entries empty
+ * pt_fill_leafs()  stores the entries of @f; returns how many were not present before
+ */
+uint32_t pt_clear_bits(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, uint64_t bits);
+uint32_t pt_clear_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n);
+uint32_t pt_fill_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, struct pt_fill f);
 
 /* pt_lookup() - deepest entry on the path to @gfn that exists. */
 struct pt_pos {

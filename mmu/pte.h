@@ -49,6 +49,17 @@ static inline uint64_t pte_addr_bits(const struct pte_fmt *f, kvm_pfn_t pfn)
 	return (pa & f->addr_mask) | (f->hi_mask ? (pa >> f->hi_shift) & f->hi_mask : 0);
 }
 
+/*
+ * The frames of @n entries from @first on follow each other in the low address bits too: the next
+ * descriptor is the one before plus pte_addr_bits(f, 1).
+ */
+static inline bool pte_is_linear(const struct pte_fmt *f, pte_t first, uint64_t n)
+{
+	kvm_pfn_t pfn = pte_pfn(f, first);
+
+	return ((pte_addr_bits(f, pfn) ^ pte_addr_bits(f, pfn + n - 1)) & f->hi_mask) == 0;
+}
+
 static inline bool pte_eq(pte_t a, pte_t b)
 {
 	return a.v == b.v;

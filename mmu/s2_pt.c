@@ -26,13 +26,23 @@ enum {
 
 enum {
 	LPA2_RANGE_ALIGN_MASK = 0xffff, /* with LPA2 a range starts at a multiple of 64 KiB */
-	S2_RANGE_PAGES_MAX = 1 << 21,
 };
 
 struct visit_arg {
 	const struct s2_cfg *cfg;
 	struct s2_op *op;
+	bool sync; /* TLBIs are done by the callback, and nothing stops between break and make */
+	void (*tlbi)(void *arg, const struct s2_tlbi *t);
+	void *arg;
 };
+
+/* V_TLBI or V_STEP: false when the walk must stop for it, true when it is done. */
+static bool is_settled(const struct visit_arg *a, int r)
+{
+	if (a->sync && a->tlbi && r == V_TLBI)
+		a->tlbi(a->arg, &a->op->tlbi);
+	return a->sync;
+}
 
 struct s2_op s2_op_init(const struct pt *pt, enum s2_op_kind kind, uint32_t root,
 			struct gfn_range r)
@@ -49,7 +59,8 @@ struct s2_op s2_op_init(const struct pt *pt, enum s2_op_kind kind, uint32_t root
 	};
 
 	return (struct s2_op){
-		.walk = walk_init(pt, root, r, flags[kind], 0),
+		/* what a split makes need not be looked at again */
+		.walk = walk_init(pt, root, r, flags[kind], kind == S2_OP_SPLIT),
 		.start = r.start,
 		.tlbi = { .level = S2_LEVEL_NONE },
 		.kind = (uint8_t)kind,
@@ -207,7 +218,77 @@ static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct wor
 			return V_NO_TABLE;
 	}
 	r = map_break(pt, a, v, phase, wk);
-	return r == V_MAKE ? map_make(pt, a, v, wk) : r;
+	if (r != V_MAKE && !is_settled(a, r))
+		return r;
+	return map_make(pt, a, v, wk);
+}
+
+/* Empty entries in a row: marker and leaf, without a look between the two. */
+static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			 struct work *wk)
+{
+	struct visit_arg *a = arg;
+	struct s2_op *op = a->op;
+	pte_t first = s2_make_leaf(pt->fmt, 0, op->pfn + (v->base - op->start), op->access,
+				   (enum s2_memtype)op->memtype, a->cfg->fwb);
+	uint64_t step = pte_addr_bits(pt->fmt, 1);
+	uint32_t holes = 0;
+
+	if (!a->sync || op->phase != PH_IDLE || !pte_is_linear(pt->fmt, first, n))
+		return 0;
+	while (holes < n && pt_entry(pt, v->table, v->index + holes)->v == 0)
+		holes++;
+	if (holes == 0)
+		return 0;
+	wk->leaf_installed +=
+		pt_fill_leafs(pt, v->table, v->index, holes, (struct pt_fill){ first.v, step });
+	wk->pte_write += (uint64_t)holes << a->cfg->locked_marker;
+	wk->pte_cmpxchg += a->cfg->locked_marker ? holes : 0;
+	for (uint32_t i = 0; !a->cfg->fwb && op->memtype == S2_NORMAL && i < holes; i++)
+		clean_leaf(pt, a->cfg, 0, wk);
+	for (uint32_t i = 0; (op->access & ACC_X) && i < holes; i++)
+		invalidate_icache(pt, a->cfg, 0, wk);
+	op->hit = true;
+	return holes;
+}
+
+/* What had to wait for the completed TLBI. */
+static void unmap_resume(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op, struct work *wk)
+{
+	if (op->phase == PH_CLEAN)
+		clean_leaf(pt, cfg, op->walk.height, wk);
+	if (op->phase == PH_FREE)
+		pt_free(pt, op->held, wk);
+	if (op->phase != PH_RANGE) {
+		op->held = 0;
+		op->phase = PH_IDLE;
+	}
+}
+
+static int unmap_tlbi(struct pt *pt, const struct visit_arg *a, struct work *wk)
+{
+	if (!is_settled(a, V_TLBI))
+		return V_TLBI;
+	unmap_resume(pt, a->cfg, a->op, wk);
+	return VISIT_NEXT;
+}
+
+/* A table whose children are done goes when nothing is left in it. */
+static int unmap_table(struct pt *pt, const struct visit *v, struct visit_arg *a, struct work *wk)
+{
+	struct s2_op *op = a->op;
+	uint32_t child = pt_table_of(pt, v->old);
+
+	if (pt->meta[child].nr_used != 0)
+		return VISIT_NEXT;
+	pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
+	op->held = child;
+	op->phase = PH_FREE;
+	op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA,
+				     .gfn = max_u64(v->base, op->start),
+				     .pages = 1,
+				     .level = S2_LEVEL_NONE };
+	return unmap_tlbi(pt, a, wk);
 }
 
 static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
@@ -215,20 +296,8 @@ static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct w
 	struct visit_arg *a = arg;
 	struct s2_op *op = a->op;
 
-	if (v->post) {
-		uint32_t child = pt_table_of(pt, v->old);
-
-		if (pt->meta[child].nr_used != 0)
-			return VISIT_NEXT;
-		pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
-		op->held = child;
-		op->phase = PH_FREE;
-		op->tlbi = (struct s2_tlbi){ .kind = S2_TLBI_IPA,
-					     .gfn = max_u64(v->base, op->start),
-					     .pages = 1,
-					     .level = S2_LEVEL_NONE };
-		return V_TLBI;
-	}
+	if (v->post)
+		return unmap_table(pt, v, a, wk);
 	pt_set(pt, v->table, v->index, (pte_t){ 0 }, wk);
 	wk->leaf_removed++;
 	op->hit = true;
@@ -238,7 +307,23 @@ static int unmap_visit(struct pt *pt, const struct visit *v, void *arg, struct w
 		return VISIT_NEXT;
 	tlbi_for(pt, a, v);
 	op->tlbi.pages = geom_pages(&pt->geom, v->height);
-	return V_TLBI;
+	return unmap_tlbi(pt, a, wk);
+}
+
+/* Leaves whose TLBI comes later, and whose cache lines need no cleaning. */
+static uint32_t unmap_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			   struct work *wk)
+{
+	struct visit_arg *a = arg;
+	uint32_t changed;
+
+	if (!a->op->defer || !a->cfg->fwb)
+		return 0;
+	changed = pt_clear_leafs(pt, v->table, v->index, n);
+	wk->pte_write += changed;
+	wk->leaf_removed += changed;
+	a->op->hit |= changed > 0;
+	return n;
 }
 
 /* Sets and clears bits of a leaf in place; no break is needed for these bits. */
@@ -284,6 +369,22 @@ static int attr_visit(struct pt *pt, const struct visit *v, void *arg, struct wo
 	return VISIT_NEXT;
 }
 
+/* Bits that are only cleared. */
+static uint32_t attr_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			  struct work *wk)
+{
+	struct visit_arg *a = arg;
+	uint64_t bits = a->op->kind == S2_OP_WRPROT ? S2_AP_W : S2_AF;
+	uint32_t changed;
+
+	if (a->op->kind != S2_OP_WRPROT && a->op->kind != S2_OP_AGE)
+		return 0;
+	changed = pt_clear_bits(pt, v->table, v->index, n, bits);
+	wk->pte_write += changed;
+	a->op->hit |= changed > 0;
+	return n;
+}
+
 uint64_t s2_split_tables(const struct pt_geom *g, unsigned int height)
 {
 	uint64_t n = 0;
@@ -293,9 +394,22 @@ uint64_t s2_split_tables(const struct pt_geom *g, unsigned int height)
 	return n;
 }
 
+/* The cache holds one page for each block of each size that a chunk can contain. */
+unsigned int s2_split_whole(const struct pt_geom *g, uint64_t pages)
+{
+	uint64_t cache = 0;
+	unsigned int whole = 0;
+
+	for (unsigned int h = 1; h <= g->max_leaf_height; h++)
+		cache += (pages + geom_pages(g, h) - 1) / geom_pages(g, h);
+	while (whole < g->max_leaf_height && s2_split_tables(g, whole + 1) <= cache)
+		whole++;
+	return whole;
+}
+
 /* A table of leaves one height below the block, not linked yet. */
-static uint32_t split_tree(struct pt *pt, pte_t block, unsigned int height, gfn_t base,
-			   struct work *wk)
+static uint32_t split_table(struct pt *pt, pte_t block, unsigned int height, gfn_t base,
+			    struct work *wk)
 {
 	uint32_t t = pt_alloc(pt, height - 1, base, wk);
 	uint64_t step = pte_addr_bits(pt->fmt, geom_pages(&pt->geom, height - 1)), first;
@@ -312,22 +426,71 @@ static uint32_t split_tree(struct pt *pt, pte_t block, unsigned int height, gfn_
 	return t;
 }
 
+/* Replaces each block of an unlinked table by a table of pages; false when the pool is empty. */
+static bool split_children(struct pt *pt, uint32_t table, struct work *wk)
+{
+	unsigned int h = pt->meta[table].height;
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, table, i);
+		uint32_t child = split_table(pt, e, h, pt_entry_gfn(pt, table, i), wk);
+
+		if (child == 0)
+			return false;
+		wk->leaf_installed--; /* the block was never visible */
+		pt_set(pt, table, i, s2_make_table(pt->fmt, pt_table_pfn(pt, child)), wk);
+		if (h > 1 && !split_children(pt, child, wk))
+			return false;
+	}
+	return true;
+}
+
+static void free_unlinked(struct pt *pt, uint32_t table, struct work *wk)
+{
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, table, i);
+
+		if (pte_is_table(pt->fmt, e, pt->meta[table].height))
+			free_unlinked(pt, pt_table_of(pt, e), wk);
+	}
+	pt_free(pt, table, wk);
+}
+
+/*
+ * What replaces the block, not linked yet: all tables down to the pages when the split cache has
+ * them, else one table [kvm_pgtable_stage2_create_unlinked].
+ */
+static uint32_t split_tree(struct pt *pt, const struct s2_op *op, const struct visit *v,
+			   struct work *wk)
+{
+	uint32_t t = split_table(pt, v->old, v->height, v->base, wk);
+
+	if (t == 0 || v->height == 1 || v->height > op->whole || split_children(pt, t, wk))
+		return t;
+	free_unlinked(pt, t, wk);
+	return 0;
+}
+
+/* The tree takes the broken block's place. */
+static int split_link(struct pt *pt, const struct visit *v, struct s2_op *op, struct work *wk)
+{
+	pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, op->held)), wk);
+	op->held = 0;
+	op->phase = PH_IDLE;
+	op->walk.flags = WALK_LEAF;
+	return VISIT_NEXT;
+}
+
 static int split_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
 {
 	struct visit_arg *a = arg;
 	struct s2_op *op = a->op;
 
-	if (op->phase == PH_SPLIT) {
-		pt_set(pt, v->table, v->index, s2_make_table(pt->fmt, pt_table_pfn(pt, op->held)),
-		       wk);
-		op->held = 0;
-		op->phase = PH_IDLE;
-		op->walk.flags = WALK_LEAF;
-		return VISIT_NEXT;
-	}
+	if (op->phase == PH_SPLIT)
+		return split_link(pt, v, op, wk);
 	if (v->height == 0 || !pte_is_leaf(pt->fmt, v->old, v->height))
 		return VISIT_NEXT;
-	op->held = split_tree(pt, v->old, v->height, v->base, wk);
+	op->held = split_tree(pt, op, v, wk);
 	if (op->held == 0)
 		return V_NO_TABLE;
 	tlbi_for(pt, a, v);
@@ -337,6 +500,8 @@ static int split_visit(struct pt *pt, const struct visit *v, void *arg, struct w
 	pt_set(pt, v->table, v->index, (pte_t){ a->cfg->locked_marker ? S2_LOCKED : 0 }, wk);
 	op->phase = PH_SPLIT;
 	op->hit = true;
+	if (is_settled(a, V_TLBI))
+		return split_link(pt, v, op, wk);
 	op->walk.flags = WALK_LEAF | WALK_HOLES; /* come back to the broken entry */
 	return V_TLBI;
 }
@@ -353,49 +518,39 @@ static enum s2_act unmap_end(struct s2_op *op)
 	return S2_TLBI;
 }
 
-/* What had to wait for the completed TLBI. */
-static void unmap_resume(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op, struct work *wk)
-{
-	if (op->phase == PH_CLEAN)
-		clean_leaf(pt, cfg, op->walk.height, wk);
-	if (op->phase == PH_FREE)
-		pt_free(pt, op->held, wk);
-	if (op->phase != PH_RANGE) {
-		op->held = 0;
-		op->phase = PH_IDLE;
-	}
-}
-
 static int run_visitor(struct pt *pt, struct visit_arg *a, unsigned int budget, struct work *wk)
 {
+	struct walk *w = &a->op->walk;
+
 	switch ((enum s2_op_kind)a->op->kind) {
 	case S2_OP_MAP:
-		return walk_run(pt, &a->op->walk, map_visit, a, budget, wk);
+		return walk_run_pages(pt, w, (struct walk_fn){ map_visit, map_page, a }, budget, wk);
 	case S2_OP_UNMAP:
-		return walk_run(pt, &a->op->walk, unmap_visit, a, budget, wk);
+		return walk_run_pages(pt, w, (struct walk_fn){ unmap_visit, unmap_page, a }, budget,
+				      wk);
 	case S2_OP_SPLIT:
-		return walk_run(pt, &a->op->walk, split_visit, a, budget, wk);
+		return walk_run(pt, w, split_visit, a, budget, wk);
 	case S2_OP_WRPROT:
 	case S2_OP_RELAX:
 	case S2_OP_MKYOUNG:
 	case S2_OP_AGE:
 	case S2_OP_TEST_AGE:
-		return walk_run(pt, &a->op->walk, attr_visit, a, budget, wk);
+		return walk_run_pages(pt, w, (struct walk_fn){ attr_visit, attr_page, a }, budget,
+				      wk);
 	}
 	return WALK_DONE;
 }
 
-enum s2_act s2_op_run(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
-		      unsigned int budget, struct work *wk)
+static enum s2_act run_op(struct pt *pt, struct visit_arg *a, unsigned int budget, struct work *wk)
 {
-	struct visit_arg a = { .cfg = cfg, .op = op };
+	struct s2_op *op = a->op;
 
 	if (op->kind == S2_OP_UNMAP) {
-		unmap_resume(pt, cfg, op, wk);
+		unmap_resume(pt, a->cfg, op, wk);
 		if (op->phase == PH_RANGE)
 			return S2_DONE;
 	}
-	switch (run_visitor(pt, &a, budget, wk)) {
+	switch (run_visitor(pt, a, budget, wk)) {
 	case WALK_DONE:
 		return op->kind == S2_OP_UNMAP ? unmap_end(op) : S2_DONE;
 	case WALK_BUDGET:
@@ -411,19 +566,25 @@ enum s2_act s2_op_run(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
 	}
 }
 
+enum s2_act s2_op_run(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
+		      unsigned int budget, struct work *wk)
+{
+	struct visit_arg a = { .cfg = cfg, .op = op };
+
+	return run_op(pt, &a, budget, wk);
+}
+
 enum s2_act s2_op_sync(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op,
 		       void (*tlbi)(void *arg, const struct s2_tlbi *t), void *arg, struct work *wk)
 {
-	for (;;) {
-		enum s2_act act = s2_op_run(pt, cfg, op, UINT_MAX, wk);
+	struct visit_arg a = { .cfg = cfg, .op = op, .sync = true, .tlbi = tlbi, .arg = arg };
+	enum s2_act act;
 
-		if (act == S2_TLBI) {
-			if (tlbi)
-				tlbi(arg, &op->tlbi);
-		} else if (act != S2_STEP && act != S2_BUDGET) {
-			return act;
-		}
-	}
+	/* the TLBI that ends a deferred unmap is the only one left to be done here */
+	while ((act = run_op(pt, &a, UINT_MAX, wk)) == S2_TLBI)
+		if (tlbi)
+			tlbi(arg, &op->tlbi);
+	return act;
 }
 
 /* One call of the primitive, which takes at most 2^21 pages. */

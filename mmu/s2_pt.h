@@ -25,6 +25,7 @@
 
 enum {
 	S2_LEVEL_NONE = 127, /* no level hint; printed as the modelled kernel prints it */
+	S2_RANGE_PAGES_MAX = 1 << 21, /* pages that one call of the range primitive takes */
 };
 
 /* What differs between kernels and machines. */
@@ -88,6 +89,7 @@ struct s2_op {
 	bool force_pte;
 	bool defer; /* unmap: one range TLBI at the end */
 	bool hit;   /* out: something changed */
+	uint8_t whole; /* split: blocks up to this height become whole trees at once */
 };
 
 _Static_assert(sizeof(struct s2_op) == 80, "80 bytes an operation");
@@ -112,8 +114,11 @@ enum s2_act s2_op_sync(struct pt *pt, const struct s2_cfg *cfg, struct s2_op *op
 /* s2_leaf_allowed() - a leaf at @height may stand here for this operation (section "map"). */
 bool s2_leaf_allowed(const struct pt *pt, const struct s2_op *op, gfn_t gfn, unsigned int height);
 
-/* Table pages that splitting one block at @height needs: the whole tree, or one page. */
+/* Table pages that splitting one block at @height down to pages needs. */
 uint64_t s2_split_tables(const struct pt_geom *g, unsigned int height);
+
+/* Height of the largest block that a split cache filled for chunks of @pages can split whole. */
+unsigned int s2_split_whole(const struct pt_geom *g, uint64_t pages);
 
 /**
  * s2_range_instructions() - number of range TLBI instructions that cover @pages from @gfn, and

@@ -20,6 +20,8 @@
 #ifndef MMU_WALK_H
 #define MMU_WALK_H
 
+#include <limits.h>
+
 #include "mmu/pt.h"
 
 enum walk_flags {
@@ -32,6 +34,7 @@ enum walk_flags {
 enum walk_result {
 	WALK_DONE = 0,
 	WALK_BUDGET = 1,
+	WALK_DESCEND = 2, /* inside the walker only */
 	/* from here on: the visitor's own outcomes; the cursor stays at the entry */
 	WALK_STOP = 16,
 };
@@ -155,51 +158,62 @@ static inline uint32_t walk_last_index(const struct pt *pt, const struct walk *w
 	return pt_index(pt, last, h) + 1;
 }
 
-/* A visitor with what it needs, and the counters of this run. */
-struct walk_call {
+/*
+ * A visitor with what it needs.  Passed by value, so that the compiler sees which one it is.
+ * .page may be NULL.  It does what .fn would do to @n entries of a page-level table from @v on, all
+ * at once; it returns how many it did, at most @n, and leaves the rest to .fn.  It is asked only when
+ * the budget is unlimited and no observer wants to hear of each entry.
+ */
+struct walk_fn {
 	visit_fn fn;
+	uint32_t (*page)(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			 struct work *wk);
 	void *arg;
-	unsigned int budget;
+};
+
+/* What one run uses up. */
+struct walk_use {
+	unsigned int budget; /* UINT_MAX stays */
 	struct work wk;
 };
 
-/* Visits the entries of one page from the cursor on; stops early on descent. */
-static inline __attribute__((always_inline)) int
-walk_page(struct pt *pt, struct walk *w, uint32_t table, struct walk_call *c, bool *descend)
-{
-	const unsigned int h = w->height;
-	const uint32_t last = walk_last_index(pt, w);
-	const uint64_t span = geom_pages(&pt->geom, h);
-	uint32_t i = pt_index(pt, w->gfn, h);
-	struct visit v = { .gfn = w->gfn,
-			   .base = align_down_u64(w->gfn, span),
-			   .table = table,
-			   .height = (uint8_t)h };
+#define WALK_INLINE static inline __attribute__((always_inline))
 
-	*descend = false;
-	for (; i < last; i++) {
-		v.index = i;
-		v.old = *pt_entry(pt, table, i);
-		c->wk.pte_read++;
-		if (walk_role(pt, v.old, h) & w->flags) {
+/* One visit, paid from the budget; the visitor's result. */
+WALK_INLINE int walk_visit(struct pt *pt, const struct visit *v, struct walk_fn c,
+			   struct walk_use *u)
+{
+	if (u->budget == 0)
+		return WALK_BUDGET;
+	u->budget -= u->budget != UINT_MAX;
+	return c.fn(pt, v, c.arg, &u->wk);
+}
+
+/* Visits the entries of one page from the cursor on; @v names the page. */
+WALK_INLINE int walk_entries(struct pt *pt, struct walk *w, struct visit v, struct walk_fn c,
+			     struct walk_use *u)
+{
+	const uint64_t span = geom_pages(&pt->geom, v.height);
+	const uint32_t last = walk_last_index(pt, w);
+
+	for (; v.index < last; v.index++) {
+		v.old = *pt_entry(pt, v.table, v.index);
+		u->wk.pte_read++;
+		if (walk_role(pt, v.old, v.height) & w->flags) {
 			int r;
 
 			w->gfn = v.gfn;
-			if (c->budget == 0)
-				return WALK_BUDGET;
-			c->budget--;
-			r = c->fn(pt, &v, c->arg, &c->wk);
-			if (r >= WALK_STOP)
+			r = walk_visit(pt, &v, c, u);
+			if (r > VISIT_NEXT)
 				return r;
 			if (r == VISIT_NEXT)
-				v.old = *pt_entry(pt, table, i);
+				v.old = *pt_entry(pt, v.table, v.index);
 			else
 				v.old.v = pt->fmt->empty;
 		}
-		if (h > w->min_height && pte_is_table(pt->fmt, v.old, h)) {
+		if (v.height > w->min_height && pte_is_table(pt->fmt, v.old, v.height)) {
 			w->gfn = v.gfn;
-			*descend = true;
-			return WALK_DONE;
+			return WALK_DESCEND;
 		}
 		v.base += span;
 		v.gfn = v.base;
@@ -208,9 +222,29 @@ walk_page(struct pt *pt, struct walk *w, uint32_t table, struct walk_call *c, bo
 	return WALK_DONE;
 }
 
+/* The page level apart: there are no tables in it, and much of it can be done at once. */
+WALK_INLINE int walk_page(struct pt *pt, struct walk *w, uint32_t table, struct walk_fn c,
+			  struct walk_use *u)
+{
+	struct visit v = { .gfn = w->gfn,
+			   .base = geom_base(&pt->geom, w->gfn, w->height),
+			   .table = table,
+			   .index = pt_index(pt, w->gfn, w->height),
+			   .height = w->height };
+
+	if (v.height == 0 && c.page && u->budget == UINT_MAX && !pt->obs) {
+		uint32_t n = c.page(pt, &v, walk_last_index(pt, w) - v.index, c.arg, &u->wk);
+
+		u->wk.pte_read += n;
+		v.index += n;
+		v.gfn = v.base = w->gfn + n;
+	}
+	return walk_entries(pt, w, v, c, u);
+}
+
 /* Reports the table entry whose children are done, then leaves it. */
-static inline __attribute__((always_inline)) int walk_after(struct pt *pt, struct walk *w,
-							    uint32_t table, struct walk_call *c)
+WALK_INLINE int walk_after(struct pt *pt, struct walk *w, uint32_t table, struct walk_fn c,
+			   struct walk_use *u)
 {
 	gfn_t gfn = w->gfn - 1;
 	struct visit v = { .gfn = gfn,
@@ -222,13 +256,9 @@ static inline __attribute__((always_inline)) int walk_after(struct pt *pt, struc
 
 	v.old = *pt_entry(pt, table, v.index);
 	if (pte_is_table(pt->fmt, v.old, w->height)) {
-		int r;
+		int r = walk_visit(pt, &v, c, u);
 
-		if (c->budget == 0)
-			return WALK_BUDGET;
-		c->budget--;
-		r = c->fn(pt, &v, c->arg, &c->wk);
-		if (r >= WALK_STOP)
+		if (r > VISIT_NEXT)
 			return r;
 	}
 	w->post = 0;
@@ -236,33 +266,26 @@ static inline __attribute__((always_inline)) int walk_after(struct pt *pt, struc
 }
 
 /* The walk itself; a loop over pages, @up after a page was left at its end. */
-static inline __attribute__((always_inline)) int walk_pages(struct pt *pt, struct walk *w,
-							    struct walk_call *c)
+WALK_INLINE int walk_pages(struct pt *pt, struct walk *w, struct walk_fn c, struct walk_use *u)
 {
-	uint32_t table = walk_find_table(pt, w, &c->wk);
+	uint32_t table = walk_find_table(pt, w, &u->wk);
 	bool up = w->post;
 
 	for (;;) {
-		bool descend = false;
-		int r;
+		int r = WALK_DONE;
 
-		if (w->post) {
-			r = walk_after(pt, w, table, c);
-			if (r != WALK_DONE)
-				return r;
-		}
-		if (w->gfn < w->end && !(up && walk_at_page_end(pt, w))) {
-			r = walk_page(pt, w, table, c, &descend);
-			if (r != WALK_DONE)
-				return r;
-		}
-		up = !descend;
-		if (descend) {
-			table = pt_table_of(pt,
-					    *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
+		if (w->post)
+			r = walk_after(pt, w, table, c, u);
+		if (r == WALK_DONE && w->gfn < w->end && !(up && walk_at_page_end(pt, w)))
+			r = walk_page(pt, w, table, c, u);
+		up = r == WALK_DONE;
+		if (r == WALK_DESCEND) {
+			table = pt_table_of(pt, *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
 			w->height--;
 			continue;
 		}
+		if (r != WALK_DONE)
+			return r;
 		if (w->height == geom_root_height(&pt->geom) ||
 		    (w->gfn >= w->end && !(w->flags & WALK_POST)))
 			return WALK_DONE;
@@ -273,23 +296,29 @@ static inline __attribute__((always_inline)) int walk_pages(struct pt *pt, struc
 }
 
 /**
- * walk_run() - goes on from @w.
- * @fn:     visitor; may change the entry it is called for and everything below it.
+ * walk_run_pages() - goes on from @w.
+ * @c:      visitor; may change the entry it is called for and everything below it.
  * @budget: visits allowed; UINT_MAX for no limit.
  * Return: WALK_DONE, WALK_BUDGET or the visitor's outcome (>= WALK_STOP).
  *
  * Inlined into each user so that the visitor is inlined too and the counters stay in registers: the
  * visitor gets counters of its own, which are added to @wk at the end.
  */
-static inline __attribute__((always_inline)) int walk_run(struct pt *pt, struct walk *w,
-							  visit_fn fn, void *arg,
-							  unsigned int budget, struct work *wk)
+WALK_INLINE int walk_run_pages(struct pt *pt, struct walk *w, struct walk_fn c, unsigned int budget,
+			       struct work *wk)
 {
-	struct walk_call c = { .fn = fn, .arg = arg, .budget = budget };
-	int r = walk_pages(pt, w, &c);
+	struct walk_use u = { .budget = budget };
+	int r = walk_pages(pt, w, c, &u);
 
-	work_add(wk, &c.wk);
+	work_add(wk, &u.wk);
 	return r;
+}
+
+/* walk_run() - the same for a visitor without a page form. */
+WALK_INLINE int walk_run(struct pt *pt, struct walk *w, visit_fn fn, void *arg, unsigned int budget,
+			 struct work *wk)
+{
+	return walk_run_pages(pt, w, (struct walk_fn){ .fn = fn, .arg = arg }, budget, wk);
 }
 
 #endif

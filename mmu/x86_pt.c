@@ -62,6 +62,18 @@ static int map_visit(struct pt *pt, const struct visit *v, void *arg, struct wor
 	return VISIT_SKIP;
 }
 
+static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			 struct work *wk)
+{
+	const struct map_arg *a = arg;
+	uint64_t addr = pte_addr_bits(&a->f->pte, a->pfn + (v->base - a->start));
+	struct pt_fill fill = { a->proto.v | addr, pte_addr_bits(&a->f->pte, 1) };
+
+	wk->leaf_installed += pt_fill_leafs(pt, v->table, v->index, n, fill);
+	wk->pte_write += n;
+	return n;
+}
+
 bool x86_map_range(struct pt *pt, const struct x86_fmt *f, uint32_t root, struct gfn_range r,
 		   kvm_pfn_t pfn, unsigned int goal, const struct spte_parts *parts,
 		   struct work *wk)
@@ -72,7 +84,8 @@ bool x86_map_range(struct pt *pt, const struct x86_fmt *f, uint32_t root, struct
 
 	zero.pfn = 0;
 	a.proto = spte_make_leaf(f, goal, &zero);
-	return walk_run(pt, &w, map_visit, &a, UINT_MAX, wk) == WALK_DONE;
+	return walk_run_pages(pt, &w, (struct walk_fn){ map_visit, map_page, &a }, UINT_MAX, wk) ==
+	       WALK_DONE;
 }
 
 uint32_t x86_link_table(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint32_t index,
@@ -97,20 +110,17 @@ bool x86_split_leaf(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint
 	gfn_t base = pt_entry_gfn(pt, table, index);
 	pte_t huge = *pt_entry(pt, table, index);
 	uint32_t n = geom_entries(&pt->geom);
-	uint32_t child = pt_alloc(pt, height - 1, base, wk);
-	uint64_t step;
-	pte_t first;
+	/* children differ in their frames only, and the frames follow each other */
+	struct pt_fill fill = {
+		.value = spte_make_small(f, &pt->geom, huge, height, 0, restore_exec).v,
+		.step = pte_addr_bits(&f->pte, geom_pages(&pt->geom, height - 1)),
+	};
+	uint32_t child = pt_alloc_full(pt, height - 1, base, fill, wk);
 
 	if (child == 0)
 		return false;
 	if (pt->obs && pt->obs->table_new)
 		pt->obs->table_new(pt->obs_arg, base, height - 1);
-	/* children differ in their frames only, and the frames follow each other */
-	first = spte_make_small(f, &pt->geom, huge, height, 0, restore_exec);
-	step = pte_addr_bits(&f->pte, geom_pages(&pt->geom, height - 1));
-	for (uint32_t i = 0; i < n; i++)
-		pt_entry(pt, child, i)->v = first.v + i * step;
-	pt->meta[child].nr_used = (uint16_t)n;
 	wk->pte_write += n;
 	wk->block_split++;
 	wk->leaf_installed += n;
@@ -141,6 +151,14 @@ void x86_drop_subtree(struct pt *pt, const struct x86_fmt *f, uint32_t table, ui
 	*deferred = table;
 }
 
+/* The result of a bulk change of a page. */
+static void note_page(struct x86_visit *a, uint32_t changed, struct work *wk)
+{
+	a->hit |= changed > 0;
+	a->count += changed;
+	wk->pte_write += changed;
+}
+
 static void zap_entry(struct pt *pt, const struct visit *v, struct x86_visit *a, struct work *wk)
 {
 	pt_set(pt, v->table, v->index, (pte_t){ a->f->pte.empty }, wk);
@@ -158,12 +176,22 @@ static int zap_visit(struct pt *pt, const struct visit *v, void *arg, struct wor
 	return VISIT_NEXT;
 }
 
+static uint32_t zap_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			 struct work *wk)
+{
+	uint32_t changed = pt_clear_leafs(pt, v->table, v->index, n);
+
+	note_page(arg, changed, wk);
+	wk->leaf_removed += changed;
+	return n;
+}
+
 int x86_zap_leafs(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int budget,
 		  struct work *wk)
 {
 	w->flags = WALK_LEAF;
 	w->min_height = 0;
-	return walk_run(pt, w, zap_visit, a, budget, wk);
+	return walk_run_pages(pt, w, (struct walk_fn){ zap_visit, zap_page, a }, budget, wk);
 }
 
 static int zap_level_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
@@ -195,12 +223,24 @@ static bool clear_bits(struct pt *pt, const struct visit *v, uint64_t bits, stru
 	return true;
 }
 
+static uint64_t wrprot_bits(const struct x86_visit *a)
+{
+	return a->f->w | (a->clear_mmu_writable ? a->f->mmu_writable : 0);
+}
+
 static int wrprot_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
 {
 	struct x86_visit *a = arg;
 
-	clear_bits(pt, v, a->f->w | (a->clear_mmu_writable ? a->f->mmu_writable : 0), a, wk);
+	clear_bits(pt, v, wrprot_bits(a), a, wk);
 	return VISIT_NEXT;
+}
+
+static uint32_t wrprot_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			    struct work *wk)
+{
+	note_page(arg, pt_clear_bits(pt, v->table, v->index, n, wrprot_bits(arg)), wk);
+	return n;
 }
 
 int x86_wrprot(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int budget,
@@ -208,7 +248,7 @@ int x86_wrprot(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int 
 {
 	w->flags = WALK_LEAF;
 	w->min_height = a->height;
-	return walk_run(pt, w, wrprot_visit, a, budget, wk);
+	return walk_run_pages(pt, w, (struct walk_fn){ wrprot_visit, wrprot_page, a }, budget, wk);
 }
 
 /* The bit that re-arms logging for this leaf: D where hardware keeps it, else W. */
@@ -229,12 +269,27 @@ static int clear_dirty_visit(struct pt *pt, const struct visit *v, void *arg, st
 	return VISIT_NEXT;
 }
 
+/* Where all entries have the same bit: always, but for entries of nested guests with PML. */
+static uint32_t clear_dirty_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+				 struct work *wk)
+{
+	struct x86_visit *a = arg;
+	uint64_t bit = log_bit(a, *pt_entry(pt, v->table, v->index));
+
+	for (uint32_t i = 0; i < n; i++)
+		if (log_bit(a, *pt_entry(pt, v->table, v->index + i)) != bit)
+			n = i;
+	note_page(a, pt_clear_bits(pt, v->table, v->index, n, bit), wk);
+	return n;
+}
+
 int x86_clear_dirty(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int budget,
 		    struct work *wk)
 {
 	w->flags = WALK_LEAF;
 	w->min_height = 0;
-	return walk_run(pt, w, clear_dirty_visit, a, budget, wk);
+	return walk_run_pages(pt, w, (struct walk_fn){ clear_dirty_visit, clear_dirty_page, a },
+			      budget, wk);
 }
 
 static int clear_masked_visit(struct pt *pt, const struct visit *v, void *arg, struct work *wk)
@@ -310,12 +365,23 @@ static int test_age_visit(struct pt *pt, const struct visit *v, void *arg, struc
 	return VISIT_NEXT;
 }
 
+static uint32_t age_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
+			 struct work *wk)
+{
+	struct x86_visit *a = arg;
+
+	if (!a->f->accessed)
+		return 0; /* tracking by permission moves bits: entry by entry */
+	note_page(a, pt_clear_bits(pt, v->table, v->index, n, a->f->accessed), wk);
+	return n;
+}
+
 int x86_age(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int budget,
 	    struct work *wk)
 {
 	w->flags = WALK_LEAF;
 	w->min_height = 0;
-	return walk_run(pt, w, age_visit, a, budget, wk);
+	return walk_run_pages(pt, w, (struct walk_fn){ age_visit, age_page, a }, budget, wk);
 }
 
 int x86_test_age(struct pt *pt, struct walk *w, struct x86_visit *a, unsigned int budget,

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "model/vtlb.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

@@ -35,10 +35,11 @@ enum region {
 	X(scratch, struct scratch, REGION_STATE, c->nr_vcpus + 2ULL)                               \
 	X(ops, struct op, REGION_STATE, c->nr_vcpus + 2ULL)                                        \
 	X(vcpus, struct vcpu, REGION_STATE, c->nr_vcpus)                                           \
-	X(slots, struct memslot, REGION_STATE, c->limits.nr_slots + 2ULL)                          \
+	X(slots, struct memslot, REGION_STATE, memslot_objects(&c->limits))                        \
 	X(set_ids, uint16_t, REGION_STATE, 4ULL * c->limits.nr_slots)                              \
 	X(pml, gpa_t, REGION_STATE, c->rules.pml ? (uint64_t)c->nr_vcpus *PML_ENTRIES : 0)         \
 	X(rings, struct ring_entry, REGION_STATE, (uint64_t)c->nr_vcpus * c->ring_entries)         \
+	X(tlbs, uint64_t, REGION_STATE, c->nr_vcpus *vtlb_words(c))                                \
 	X(units, struct host_unit, REGION_STATE, c->limits.nr_units)                               \
 	X(pages, struct host_page, REGION_STATE, c->limits.nr_pages)                               \
 	X(words, uint64_t, REGION_STATE, c->limits.nr_words)                                       \

@@ -8,6 +8,7 @@
 
 #include "model/arm.h"
 #include "model/hostmm.h"
+#include "model/vtlb.h"
 
 static void count_tlbi(struct ctx *c, const struct s2_tlbi *t)
 {
@@ -50,7 +51,12 @@ PROC(s2_tlbi)
 	c->work.dsb++;
 	STEP("tlbi:dsb_ishst");
 	count_tlbi(c, &f->t);
-	STEP("tlbi:stage2");
+	for (f->pe = 0; f->pe < c->vm->cfg->nr_vcpus; f->pe++) {
+		if (f->t.kind == S2_TLBI_IPA_NSH && f->pe != c->me_nr)
+			continue;
+		vtlb_tlbi(c, f->pe, &f->t);
+		STEP("tlbi:stage2");
+	}
 	c->work.dsb++;
 	if (f->t.kind != S2_TLBI_VMID) {
 		STEP("tlbi:complete2");
@@ -117,14 +123,21 @@ PROC(s2_flush_memslot)
 	BEGIN(l_range);
 	if (f->flag ? c->rules->trace_memslot_flush_log : c->rules->trace_memslot_flush)
 		emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS_MEMSLOT });
-	if (c->rules->s2_range_ops && c->rules->s2_tlb_range)
+	if (!c->rules->s2_range_ops || !c->rules->s2_tlb_range) {
+		CALL(P_s2_flush_vmid, l_range, 0);
+		RETURN(0);
+	}
+	f->start = c->vm->slots[f->slot].base_gfn;
+	f->end = f->start + c->vm->slots[f->slot].npages;
+	while (f->start < f->end) {
+		f->n = min_u64(f->end - f->start, S2_RANGE_PAGES_MAX);
+		f->start += f->n;
 		CALL(P_s2_tlbi, l_tlbi,
 		     .t = { .kind = S2_TLBI_RANGE,
-			    .gfn = c->vm->slots[f->slot].base_gfn,
-			    .pages = c->vm->slots[f->slot].npages,
+			    .gfn = f->start - f->n,
+			    .pages = f->n,
 			    .level = S2_LEVEL_NONE });
-	else
-		CALL(P_s2_flush_vmid, l_range, 0);
+	}
 	RETURN(0);
 	END;
 }
@@ -210,17 +223,9 @@ PROC(s2_age_range)
 PROC(s2_change_pte)
 {
 	BEGIN(l_range);
-	for (f->i = 0; f->i < c->vm->st->sets[0][memslots_active(c->vm, 0)].count; f->i++) {
-		{
-			uint32_t slot = memslots_ids(c->vm, 0, memslots_active(c->vm, 0))[f->i];
-			const struct memslot *s = &c->vm->slots[slot];
-			unsigned int shift = c->vm->cfg->geom.page_shift;
-
-			if (f->start < s->hva || f->start >= s->hva + (s->npages << shift) ||
-			    (s->flags & MEMSLOT_INVALID))
-				continue;
-			f->n = s->base_gfn + ((f->start - s->hva) >> shift);
-		}
+	while ((f->slot = memslots_next_by_hva(c->vm, 0, f->slot, f->start, f->start + 1)) != 0) {
+		f->n = c->vm->slots[f->slot].base_gfn +
+		       ((f->start - c->vm->slots[f->slot].hva) >> c->vm->cfg->geom.page_shift);
 		AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 		lock_take_write(c, OBJ_MMU_LOCK);
 		emit(c, &(struct event){ .kind = EV_S2_MAP, .gfn = f->n, .n = 1, .a = ACC_R });
@@ -276,6 +281,8 @@ PROC(s2_split_range)
 
 			emit_range(c, EV_S2_SPLIT, f->start, to);
 			op_start(c, S2_OP_SPLIT, f->start, to);
+			c->vm->scratch[c->me_nr].s2.whole =
+				(uint8_t)s2_split_whole(&c->vm->cfg->geom, chunk);
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);

@@ -86,6 +86,7 @@ static const struct lang_field fields_scenario[] = {
 	CHOICE("code", NEED_NO, u.scenario.code, 1, choices_bit),
 	OTHER("inject", FIELD_TEXT, NEED_NO, u.scenario.inject),
 	OTHER("mem", FIELD_NAME, NEED_NO, u.scenario.mem),
+	OTHER("tlb", FIELD_NAME, NEED_NO, u.scenario.tlb),
 	NUMBER("ring", FIELD_HEX, NEED_NO, u.scenario.ring, 0, UINT32_MAX, 0),
 	END_OF_FIELDS,
 };

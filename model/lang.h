@@ -167,6 +167,7 @@ struct lang_scenario {
 	bool code;        /* slot 31 and the fetch before each guest step; default true */
 	char inject[64];  /* fault injection; default empty, also for inject=none */
 	char mem[16];     /* memory model; default empty: the policy's own */
+	char tlb[16];     /* form of the vCPUs' TLBs: drop, set, sized; default empty: drop */
 	uint32_t ring;    /* argument of KVM_CAP_DIRTY_LOG_RING in bytes; default 0, no ring */
 };
 

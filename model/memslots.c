@@ -58,6 +58,42 @@ bool memslots_overlap(const struct vm *vm, unsigned int as, uint16_t id, gfn_t s
 	return false;
 }
 
+static bool is_behind(const struct memslot *a, const struct memslot *b)
+{
+	return a->hva > b->hva || (a->hva == b->hva && a->hva_rank > b->hva_rank);
+}
+
+uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev, hva_t start,
+			      hva_t end)
+{
+	unsigned int set = memslots_active(vm, as);
+	const uint16_t *ids = memslots_ids(vm, as, set);
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
+		const struct memslot *s = &vm->slots[ids[i]];
+
+		if (s->hva >= end || s->hva + (s->npages << vm->cfg->geom.page_shift) <= start ||
+		    (prev && !is_behind(s, &vm->slots[prev])))
+			continue;
+		if (!next || is_behind(&vm->slots[next], s))
+			next = ids[i];
+	}
+	return next;
+}
+
+/* An insertion goes behind all slots of the same hva [interval_tree_insert]. */
+static uint32_t next_rank(const struct vm *vm, unsigned int as, unsigned int set, hva_t hva)
+{
+	const uint16_t *ids = memslots_ids(vm, as, set);
+	uint32_t rank = 0;
+
+	for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++)
+		if (vm->slots[ids[i]].hva == hva && vm->slots[ids[i]].hva_rank >= rank)
+			rank = vm->slots[ids[i]].hva_rank + 1;
+	return rank;
+}
+
 void memslots_replace(struct vm *vm, unsigned int as, unsigned int set, uint32_t old, uint32_t now)
 {
 	struct memslots *ms = &vm->st->sets[as][set];
@@ -73,6 +109,7 @@ void memslots_replace(struct vm *vm, unsigned int as, unsigned int set, uint32_t
 	}
 	if (now) {
 		g_assert(ms->count < vm->cfg->limits.nr_slots);
+		vm->slots[now].hva_rank = next_rank(vm, as, set, vm->slots[now].hva);
 		at = upper_bound(vm, as, set, vm->slots[now].base_gfn);
 		memmove(&ids[at + 1], &ids[at], sizeof(*ids) * (ms->count - at));
 		ids[at] = (uint16_t)now;
@@ -82,7 +119,7 @@ void memslots_replace(struct vm *vm, unsigned int as, unsigned int set, uint32_t
 
 uint32_t memslot_alloc(struct vm *vm)
 {
-	for (uint32_t i = 1; i < vm->cfg->limits.nr_slots + 2; i++) {
+	for (uint32_t i = 1; i < memslot_objects(&vm->cfg->limits); i++) {
 		if (!vm->slots[i].in_use) {
 			vm->slots[i].in_use = 1;
 			vm->st->nr_slots++;

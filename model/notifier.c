@@ -27,19 +27,14 @@ static struct gfn_range slot_part(const struct vm *vm, uint32_t slot, hva_t star
 	};
 }
 
-/* Next slot at or after position @f->i of address space @f->as that the range touches; 0 none. */
+/* Slot after @f->slot, of address space @f->as on, that the range touches; 0 none. */
 static uint32_t next_slot(const struct vm *vm, struct l_range *f)
 {
-	for (; f->as < vm->cfg->rules.nr_as; f->as++, f->i = 0) {
-		unsigned int set = memslots_active(vm, f->as);
-		const uint16_t *ids = memslots_ids(vm, f->as, set);
+	for (; f->as < vm->cfg->rules.nr_as; f->as++, f->slot = 0) {
+		uint32_t s = memslots_next_by_hva(vm, f->as, f->slot, f->start, f->end);
 
-		for (; f->i < vm->st->sets[f->as][set].count; f->i++) {
-			struct gfn_range r = slot_part(vm, ids[f->i], f->start, f->end);
-
-			if (r.start < r.end)
-				return ids[f->i++];
-		}
+		if (s)
+			return s;
 	}
 	return 0;
 }

@@ -193,13 +193,15 @@ static void state_text(struct recorder *r)
 	g_string_free(p.tab, TRUE);
 }
 
-/* Leaves of all roots and unlinked shadow pages: KVM's own page counts. */
-static void count_pages(const struct vm *vm, uint64_t *pages)
+/* Leaves of all roots and unlinked shadow pages: KVM's own page counts; @nx: tables NX keeps. */
+static void count_pages(const struct vm *vm, uint64_t *pages, uint64_t *nx)
 {
 	memset(pages, 0, 3 * sizeof(*pages));
+	*nx = 0;
 	for (uint32_t t = 1; t < vm->pt.head->high_water; t++) {
 		const struct pt_meta *m = &vm->pt.meta[t];
 
+		*nx += m->state == PT_LIVE && (m->flags & PT_F_NX_POSSIBLE);
 		for (uint32_t i = 0; m->state == PT_LIVE && m->nr_used && m->height < 3 &&
 				     i < geom_entries(&vm->cfg->geom);
 		     i++)
@@ -241,7 +243,7 @@ static void print_stats(struct recorder *r, GString *out)
 
 void recorder_print(struct recorder *r, const int *ret, bool always, GString *out)
 {
-	uint64_t now[3];
+	uint64_t now[3], nx;
 	bool x86 = r->vm->cfg->rules.arch == PT_X86;
 
 	recorder_flush_trace(r);
@@ -253,17 +255,19 @@ void recorder_print(struct recorder *r, const int *ret, bool always, GString *ou
 	g_string_append(out, r->exits->str);
 	g_string_append(out, r->dirty->str);
 	g_string_append(out, r->trace->str);
-	count_pages(r->vm, now);
+	count_pages(r->vm, now, &nx);
 	if (x86) {
 		r->vm_stats.pages_4k = (int64_t)(now[0] - r->pages[0]);
 		r->vm_stats.pages_2m = (int64_t)(now[1] - r->pages[1]);
 		r->vm_stats.pages_1g = (int64_t)(now[2] - r->pages[2]);
+		r->vm_stats.nx_lpage_splits = (int64_t)(nx - r->nx_splits);
 	}
 	print_stats(r, out);
 	if (x86 && memcmp(now, r->pages, sizeof(now)) != 0)
 		g_string_append_printf(out, "pages 4k=%" U64 " 2m=%" U64 " 1g=%" U64 "\n", now[0],
 				       now[1], now[2]);
 	memcpy(r->pages, now, sizeof(now));
+	r->nx_splits = nx;
 	state_text(r);
 	if (always || strcmp(r->state->str, r->last_state->str) != 0)
 		g_string_append(out, r->state->str);

@@ -33,18 +33,19 @@ static const struct base {
 		X86_COMMON, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
 		.zap_order = ZAP_FREEZE_DROP_FLUSH, .zap_passes = 1U << 2, .recovery = REC_ZAP,
 		.merge_flush_parent = true, .retry_by_hva = true, .slot_flush = SLOT_FLUSH_ALL,
-		.trace_memslot_flush = false, .trace_flush_with_address = true,
+		.nx_any_table = true, .trace_memslot_flush = false, .trace_flush_with_address = true,
 		.trace_hugetlb_twice = true } },
 	{ "x86-6.12", "Linux 6.12 (recorded: 6.12.95)", {
 		X86_COMMON, .spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
-		.nx_split_exec = true, .trace_memslot_flush = true } },
+		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
 		X86_COMMON, .spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
-		.nx_split_exec = true, .trace_memslot_flush = true, .spurious_no_overwrite = true,
+		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true,
+		.spurious_no_overwrite = true,
 		.pml_drain_upward = true, .unrecorded = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {
 		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_change_pte = true, .s2_age_one = true,

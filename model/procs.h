@@ -99,6 +99,7 @@ struct l_log {
 
 struct l_tlbi {
 	struct s2_tlbi t;
+	uint32_t pe; /* vCPU whose PE acts now */
 };
 
 #endif

@@ -14,8 +14,11 @@ G_DEFINE_QUARK(s2_script_error, script_error)
 
 enum {
 	NR_BITMAPS = 8,
+	TLB_SET_ENTRIES = 4096,
 	/* a userfault bitmap named before the slot whose pages it covers: room for 256 MiB */
 	BITMAP_DEFAULT_PAGES = 65536,
+	RING_RESERVED_ENTRIES = 64, /* KVM_DIRTY_RING_RSVD_ENTRIES */
+	RING_MAX_ENTRIES = 65536,   /* KVM_DIRTY_RING_MAX_ENTRIES */
 };
 
 struct uf_bitmap {
@@ -50,6 +53,16 @@ static struct vm_limits limits_for(const struct pt_geom *g)
 	};
 }
 
+/* [KVM v6.12 virt/kvm/kvm_main.c: kvm_vm_ioctl_enable_dirty_log_ring] */
+static bool is_ring_size(uint32_t bytes, const struct rules *r, const struct pt_geom *g)
+{
+	uint32_t entries = bytes / (uint32_t)sizeof(struct ring_entry);
+	uint32_t reserved = RING_RESERVED_ENTRIES + (r->pml ? PML_ENTRIES : 0);
+
+	return (bytes & (bytes - 1)) == 0 && bytes >= geom_page_size(g) && entries >= reserved &&
+	       entries <= RING_MAX_ENTRIES;
+}
+
 /* Does the modelled kernel have what the scenario asks for? */
 static bool is_refused(const struct lang_scenario *s, const struct rules *r,
 		       const struct pt_geom *g)
@@ -63,11 +76,31 @@ static bool is_refused(const struct lang_scenario *s, const struct rules *r,
 		return true;
 	if (!s->zapall && (r->arch != PT_X86 || r->slot_flush != SLOT_FLUSH_QUIRK))
 		return true;
-	if (s->ring &&
-	    (!r->ring_supported || (s->ring & (s->ring - 1)) || s->ring < geom_page_size(g)))
+	if (s->ring && (!r->ring_supported || !is_ring_size(s->ring, r, g)))
 		return true;
 	return (s->arch == LANG_ARCH_X86 && r->arch != PT_X86) ||
 	       (s->arch == LANG_ARCH_ARM64 && r->arch != PT_ARM64);
+}
+
+static bool make_tlb(const struct lang_scenario *s, struct vm_cfg *cfg, GError **error)
+{
+	if (*s->mem && strcmp(s->mem, "tso") != 0) {
+		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			    "mem: expected tso, the only memory model so far, found '%s'", s->mem);
+		return false;
+	}
+	if (!*s->tlb || strcmp(s->tlb, "drop") == 0) {
+		cfg->tlb = tlb_cfg_drop(&cfg->geom);
+	} else if (strcmp(s->tlb, "set") == 0) {
+		cfg->tlb = tlb_cfg_set(&cfg->geom, TLB_SET_ENTRIES);
+	} else if (strcmp(s->tlb, "sized") == 0) {
+		cfg->tlb = tlb_cfg_sized(&cfg->geom);
+	} else {
+		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			    "tlb: expected drop, set or sized, found '%s'", s->tlb);
+		return false;
+	}
+	return true;
 }
 
 static bool make_cfg(const struct lang_scenario *s, const char *policy,
@@ -100,7 +133,7 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 	cfg->zap_all_quirk = s->zapall;
 	cfg->code = s->code;
 	cfg->walk_budget = UINT32_MAX;
-	return true;
+	return make_tlb(s, cfg, error);
 }
 
 /* What exists before the first line: arm64's table, and the code page's memory. */
@@ -263,9 +296,10 @@ static bool need_inside(const struct script *s, const struct lang_host *h, hva_t
 	return false;
 }
 
-/* Bitmap object by name; made on first use. */
+/* Bitmap object by name; made on first use, with room for the default or for all that a VM can have. */
 static uint32_t find_bitmap(struct script *s, const char *name, uint64_t pages)
 {
+	pages = max_u64(pages, min_u64(BITMAP_DEFAULT_PAGES, geom_limit(&s->vm->cfg->geom)));
 	for (int i = 0; i < NR_BITMAPS; i++) {
 		struct uf_bitmap *b = &s->bitmaps[i];
 
@@ -291,10 +325,8 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 	if (l->has_bitmap && l->bitmap.is_hva) {
 		/* an address that holds no bitmap: EINVAL when it is no user address, else unreadable */
 		op->uf_bad = l->bitmap.hva < BIT(47);
-	} else if (l->has_bitmap && pages) {
-		op->uf_bitmap =
-			find_bitmap(s, l->bitmap.map,
-				    pages < BITMAP_DEFAULT_PAGES ? BITMAP_DEFAULT_PAGES : pages);
+	} else if (l->has_bitmap) {
+		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}
 	while (*l->fail && op->fail < NR_FAIL_POINTS &&
 	       strcmp(fail_point_names[op->fail], l->fail) != 0)
@@ -310,18 +342,25 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 }
 
 /* The user's bitmap of a CLEAR, in the words pool for the time of the call. */
-static void fill_clear(struct script *s, const struct lang_log *l, struct op *op)
+static bool fill_clear(struct script *s, const struct lang_log *l, struct op *op, GError **error)
 {
 	*op = (struct op){ .slot = l->slot, .first = l->first, .n = l->n };
 	if (l->all || l->n == 0)
-		return;
+		return true;
 	op->nr_mask_words = (uint32_t)MIN(bitmap_words(l->n), 1U << 20);
 	op->mask_words = words_alloc(s->vm, op->nr_mask_words);
+	if (!op->mask_words) {
+		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			    "n: expected room for the pages' mask, found 0x%" G_GINT64_MODIFIER "x",
+			    l->n);
+		return false;
+	}
 	for (unsigned int i = 0; i < l->nr_ranges; i++)
 		for (uint64_t p = l->ranges[i].start; p < l->ranges[i].end; p++)
 			if (p >= l->first && (p - l->first) / 64 < op->nr_mask_words)
 				s->vm->words[op->mask_words + (p - l->first) / 64] |=
 					BIT((p - l->first) % 64);
+	return true;
 }
 
 static bool run_ioctl(struct script *s, const struct lang_line *l, int *ret, GError **error)
@@ -338,7 +377,8 @@ static bool run_ioctl(struct script *s, const struct lang_line *l, int *ret, GEr
 		*op = (struct op){ .slot = l->u.log.slot };
 		p = P_get_dirty_log;
 	} else if (l->kind == LANG_OP_CLEAR_DIRTY) {
-		fill_clear(s, &l->u.log, op);
+		if (!fill_clear(s, &l->u.log, op, error))
+			return false;
 		p = P_clear_dirty_log;
 	} else {
 		*op = (struct op){ 0 };
@@ -484,7 +524,11 @@ static bool run_param(struct script *s, const struct lang_param *p, int *ret, GE
 	if (strcmp(p->name, "eager_page_split") == 0) {
 		s->vm->cfg->eager_split = on;
 	} else if (strcmp(p->name, "nx_huge_pages") == 0) {
-		s->vm->cfg->nx_huge_pages = on;
+		if (s->vm->cfg->rules.arch != PT_X86)
+			return true;
+		actor_start(s->vm, vm_actor_vmm(s->vm), P_set_nx_huge_pages,
+			    &(struct l_range){ .flag = on }, sizeof(struct l_range));
+		return run_actor(s, vm_actor_vmm(s->vm), error);
 	} else {
 		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
 			    "param: expected eager_page_split or nx_huge_pages, found '%s'",
@@ -496,7 +540,7 @@ static bool run_param(struct script *s, const struct lang_param *p, int *ret, GE
 
 static bool run_user_bit(struct script *s, const struct lang_user_bit *b, int *ret, GError **error)
 {
-	uint32_t words = find_bitmap(s, b->map, BITMAP_DEFAULT_PAGES);
+	uint32_t words = find_bitmap(s, b->map, 0);
 
 	*ret = 0;
 	if (!words || b->page / 64 >= words_len(s->vm, words)) {

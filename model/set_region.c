@@ -113,7 +113,12 @@ static bool overlaps(const struct region_check *r)
 
 static bool no_slot_object(const struct region_check *r)
 {
-	return r->change != KVM_MR_DELETE && r->op->fail == FP_SLOT;
+	unsigned int as = r->op->slot >> 16;
+
+	if (r->change == KVM_MR_CREATE &&
+	    r->vm->st->sets[as][memslots_active(r->vm, as)].count == r->vm->cfg->limits.nr_slots)
+		return true; /* a limit of small VMs; KVM's own is the range of ids */
+	return r->change != KVM_MR_DELETE && r->change != KVM_MR_NONE && r->op->fail == FP_SLOT;
 }
 
 /* In the kernel's order: the first failing check decides. */
@@ -357,6 +362,14 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 	return err;
 }
 
+/* l_range.flag of an action: does ACT_CNT enable logging; KVM's start level of a write protection. */
+static uint8_t action_flag(const struct vm *vm, const struct l_slot *f, uint8_t action)
+{
+	if (action == ACT_CNT)
+		return f->slot2 && memslot_is_logging(&vm->slots[f->slot2]);
+	return action == ACT_WP2 ? 2 : 1;
+}
+
 /* Generic part: totals, logging count, arch actions in order, then the old slot goes. */
 PROC(commit_memory_region)
 {
@@ -386,7 +399,7 @@ PROC(commit_memory_region)
 	for (f->i = 0; f->i < f->n; f->i++)
 		CALL(commit_proc[f->act[f->i]], l_range,
 		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
-		     .flag = f->act[f->i] == ACT_WP2 ? 2 : 1);
+		     .flag = action_flag(c->vm, f, f->act[f->i]));
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);

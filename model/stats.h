@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* pages_* are gauges: leaves present, by size; the rest count events. */
+/* pages_* (leaves present, by size) and nx_lpage_splits are gauges; the rest count events. */
 #define VM_STAT_LIST(X)                                                                            \
 	X(remote_tlb_flush, "remote TLB flushes that reached a vCPU")                              \
 	X(remote_tlb_flush_requests, "remote TLB flushes asked for")                               \
@@ -18,7 +18,7 @@
 	X(pages_4k, "leaves of 4 KiB")                                                             \
 	X(pages_2m, "leaves of 2 MiB")                                                             \
 	X(pages_1g, "leaves of 1 GiB")                                                             \
-	X(nx_lpage_splits, "huge pages kept small by the NX mitigation")
+	X(nx_lpage_splits, "tables that only the NX mitigation keeps")
 
 #define VCPU_STAT_LIST(X)                                                                          \
 	X(pf_taken, "page faults handled by KVM")                                                  \

@@ -7,6 +7,7 @@
  * emulators, which drop the guest's TLB at every entry and exit: an access is a walk.
  */
 #include "model/vcpu.h"
+#include "model/vtlb.h"
 
 #include <errno.h>
 
@@ -51,13 +52,18 @@ static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 					   .height = (uint8_t)geom_root_height(&vm->pt.geom) };
 		return STOP_FAULT;
 	}
+	if (vtlb_hit(c, root, gfn, acc))
+		return STOP_END;
 	do {
 		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled &&
 		    vcpu->pml_index >= PML_ENTRIES)
 			return STOP_PML_FULL;
 	} while (hw_cursor_step(&vm->pt, &mode, root, &cur, res, &c->work) == HW_STEP_MORE);
-	if (res->fault != HW_OK)
+	if (res->fault != HW_OK) {
+		vtlb_fault(c, root, gfn);
 		return STOP_FAULT;
+	}
+	vtlb_fill(c, root, gfn, res);
 	if (res->set_dirty && vcpu->pml_enabled) {
 		vm->pml[(size_t)c->me_nr * PML_ENTRIES + vcpu->pml_index] =
 			gfn_to_gpa(&vm->cfg->geom, gfn);
@@ -136,8 +142,10 @@ PROC(vcpu_enter)
 		}
 		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS)
 			CALL(P_free_obsolete_root, l_req, 0);
-		if (f->req & REQ_TLB_FLUSH)
+		if (f->req & REQ_TLB_FLUSH) {
 			c->stats.tlb_flush++;
+			vtlb_flush(c, c->me_nr);
+		}
 		if (f->req & REQ_UPDATE_CPU_DIRTY_LOGGING) {
 			emit(c, &(struct event){ .kind = EV_CALL,
 						 .name = CALL_UPDATE_CPU_DIRTY_LOGGING });
@@ -220,6 +228,24 @@ static void mmio_exit(struct ctx *c, struct l_run *f)
 	f->i++;
 }
 
+/* What user space sees of a fault that was handled; true: KVM_RUN has returned for good. */
+static bool fault_ends_run(struct ctx *c, struct l_run *f)
+{
+	if (f->ret == RET_PF_EMULATE && f->acc == ACC_X) {
+		exit_event(c, EXIT_INTERNAL_ERROR, 0, 0);
+	} else if (f->ret == RET_PF_EMULATE) {
+		mmio_exit(c, f);
+		return false;
+	} else if (f->ret == RET_PF_USER) {
+		exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
+	} else if (f->ret < 0) {
+		exit_event(c, EXIT_ERR, 0, -f->ret);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 PROC(guest_op)
 {
 	BEGIN(l_run);
@@ -245,20 +271,8 @@ PROC(guest_op)
 		CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
 		     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
 		f->ret = c->me->ret;
-		if (f->ret == RET_PF_EMULATE) {
-			if (f->acc == ACC_X) {
-				exit_event(c, EXIT_INTERNAL_ERROR, 0, 0);
-				break;
-			}
-			mmio_exit(c, f);
-		} else if (f->ret == RET_PF_USER) {
-			exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn),
-				   EFAULT);
+		if (fault_ends_run(c, f))
 			break;
-		} else if (f->ret < 0) {
-			exit_event(c, EXIT_ERR, 0, -f->ret);
-			break;
-		}
 	}
 	if (c->rules->arch == PT_X86)
 		srcu_exit(c);
@@ -275,6 +289,10 @@ PROC(guest_spin)
 	c->vm->vcpus[c->me_nr].spinning = 1;
 	for (;;) {
 		CALL(P_vcpu_enter, l_req, 0);
+		if (c->me->ret == -EXDEV) {
+			exit_event(c, EXIT_RING_FULL, 0, 0);
+			break;
+		}
 		f->what = (uint8_t)run_guest(c, f);
 		if (f->what == STOP_END) {
 			AWAIT(W_GUEST, OBJ_NONE, 0);
@@ -283,9 +301,13 @@ PROC(guest_spin)
 		vcpu_exit(c);
 		if (c->vm->vcpus[c->me_nr].stop_spin)
 			break;
-		if (f->what == STOP_FAULT)
+		if (f->what == STOP_FAULT) {
 			CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
 			     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
+			f->ret = c->me->ret;
+			if (fault_ends_run(c, f))
+				break;
+		}
 		STEP("guest:spin");
 	}
 	c->vm->vcpus[c->me_nr].spinning = 0;

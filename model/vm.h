@@ -19,6 +19,7 @@
 #define MODEL_VM_H
 
 #include "mmu/s2_pt.h"
+#include "mmu/tlb.h"
 #include "mmu/x86_pt.h"
 #include "model/policy.h"
 
@@ -170,7 +171,8 @@ struct memslot {
 	uint32_t bitmap;    /* words index: first half live, second half scratch; 0 none */
 	uint32_t uf_bitmap; /* words index of the userfault bitmap in user memory; 0 none */
 	uint8_t uf_bad;     /* user pointer that cannot be read */
-	uint8_t spare[7];
+	uint8_t spare[3];
+	uint32_t hva_rank; /* order among slots of one hva: the later inserted, the higher */
 };
 
 struct memslots {
@@ -214,13 +216,15 @@ struct host_unit {
 	uint8_t kind;
 	uint8_t copy;
 	uint8_t writable; /* the host entry grants write */
-	uint8_t no_huge;  /* madvise nohugepage */
+	uint8_t no_huge : 1; /* madvise nohugepage */
+	uint8_t tables : 1;  /* first unit of a GiB: the GiB has a table of units */
 };
 
 enum page_kind {
 	PAGE_NONE,
 	PAGE_ZERO, /* the zero page, read-only */
 	PAGE_OWN,
+	PAGE_CLEAN, /* own, by an entry that is not dirty */
 };
 
 /* One 4 KiB page: host page table entry and what its VMA says. */
@@ -328,10 +332,17 @@ struct vm_limits {
 	uint32_t nr_pages;
 };
 
+/* Slot objects: element 0 is unused; a MOVE in a full set needs the new object and the INVALID copy. */
+static inline uint32_t memslot_objects(const struct vm_limits *l)
+{
+	return l->nr_slots + 3;
+}
+
 struct vm_cfg {
 	struct pt_geom geom;
 	struct rules rules; /* everything in which kernels, machines and patches differ */
 	struct vm_limits limits;
+	struct tlb_cfg tlb;    /* form and size of each vCPU's TLB */
 	uint32_t nr_vcpus;
 	uint32_t manual;       /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 argument */
 	uint32_t ring_entries; /* 0: bitmap mode */
@@ -358,6 +369,7 @@ struct vm {
 	uint64_t *words;          /* bitmaps; element 0 unused */
 	gpa_t *pml;               /* [nr_vcpus][PML_ENTRIES] */
 	struct ring_entry *rings; /* [nr_vcpus][ring_entries] */
+	uint64_t *tlbs;           /* one TLB a vCPU, see vtlb.h */
 	struct host_unit *units;
 	struct host_page *pages;
 	struct pt pt; /* view of the table pool */

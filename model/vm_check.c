@@ -49,7 +49,7 @@ static bool check_counts(const struct vm *vm, const char **why)
 	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++)
 		for (uint32_t i = 0; i < vm->st->sets[as][0].count; i++)
 			logging += memslot_is_logging(&vm->slots[memslots_ids(vm, as, 0)[i]]);
-	for (uint32_t i = 1; i < vm->cfg->limits.nr_slots + 2 && in_use < vm->st->nr_slots; i++)
+	for (uint32_t i = 1; i < memslot_objects(&vm->cfg->limits) && in_use < vm->st->nr_slots; i++)
 		in_use += vm->slots[i].in_use;
 	if (logging != vm->st->nr_memslots_dirty_logging)
 		*why = "V4: nr_memslots_dirty_logging is wrong";

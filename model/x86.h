@@ -40,6 +40,12 @@ static inline void pt_set_quiet(struct ctx *c, uint32_t table, uint32_t index, p
 pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int height, pte_t old,
 		bool prefetch);
 
+/*
+ * nx_keeps_table() - the NX mitigation forbids a huge leaf in place of this table
+ * [KVM v6.1, v6.12 arch/x86/kvm/mmu/mmu.c: disallowed_hugepage_adjust].
+ */
+bool nx_keeps_table(const struct vm *vm, pte_t e, unsigned int height);
+
 /* Largest height for a mapping at @gfn: slot alignment and the host's own mapping. */
 unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn);
 

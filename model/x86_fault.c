@@ -43,7 +43,8 @@ static enum ret_pf handle_mmio_page_fault(struct ctx *c, gfn_t gfn)
 	uint64_t gen = memslots_generation(c->vm, vcpu->as_id);
 	pte_t e;
 
-	if (vcpu->mmio_valid && vcpu->mmio_gfn == gfn && vcpu->mmio_gen == gen)
+	/* gfn 0 counts as nothing cached */
+	if (vcpu->mmio_valid && gfn && vcpu->mmio_gfn == gfn && vcpu->mmio_gen == gen)
 		return RET_PF_EMULATE;
 	e = pt_lookup(&c->vm->pt, vcpu_root_table(c), gfn).value;
 	if (!spte_is_mmio(fmt, e))
@@ -135,7 +136,7 @@ PROC(fast_page_fault)
 				 .a = f->result == RET_PF_FIXED      ? 1
 				      : f->result == RET_PF_SPURIOUS ? 2
 								     : 0 });
-	c->stats.pf_fast += f->result == RET_PF_FIXED;
+	c->stats.pf_fast += f->result != RET_PF_INVALID;
 	RETURN(f->result);
 	END;
 }
@@ -336,6 +337,15 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 	return e;
 }
 
+bool nx_keeps_table(const struct vm *vm, pte_t e, unsigned int height)
+{
+	const struct pt *pt = &vm->pt;
+
+	return vm->cfg->nx_huge_pages && pte_is_table(pt->fmt, e, height) &&
+	       (vm->cfg->rules.nx_any_table ||
+		(pt->meta[pt_table_of(pt, e)].flags & PT_F_NX_DISALLOWED));
+}
+
 /* Where the map stands: stops at the goal, one lower where the NX mitigation keeps a table. */
 static void map_position(const struct ctx *c, struct l_fault *f)
 {
@@ -346,9 +356,7 @@ static void map_position(const struct ctx *c, struct l_fault *f)
 	for (;;) {
 		p.index = pt_index(pt, f->gfn, p.height);
 		p.value = *pt_entry(pt, p.table, p.index);
-		if (p.height == f->goal && c->vm->cfg->nx_huge_pages &&
-		    pte_is_table(pt->fmt, p.value, p.height) &&
-		    (pt->meta[pt_table_of(pt, p.value)].flags & PT_F_NX_DISALLOWED)) {
+		if (p.height == f->goal && nx_keeps_table(c->vm, p.value, p.height)) {
 			f->goal--;
 			f->pfn |= f->gfn & (geom_pages(&pt->geom, p.height) -
 					    geom_pages(&pt->geom, f->goal));
@@ -372,10 +380,8 @@ static void tag_nx(struct ctx *c, const struct l_fault *f, uint32_t child)
 	if (!f->huge_disallowed)
 		return;
 	m->flags |= PT_F_NX_DISALLOWED;
-	if (f->req >= f->max_height) {
+	if (f->req >= f->max_height)
 		m->flags |= PT_F_NX_POSSIBLE;
-		c->stats.nx_lpage_splits++;
-	}
 }
 
 /* Descends one level: link an empty table, or a full one in place of a huge leaf. */

@@ -8,6 +8,7 @@
  * is the same, the order within one operation is that of the pages.
  */
 #include "model/hostmm.h"
+#include "model/vcpu.h"
 #include "model/x86.h"
 
 enum {
@@ -116,7 +117,7 @@ static bool prefetch_run(struct ctx *c, const struct l_fault *fault, uint32_t ta
 	const struct memslot *s = &c->vm->slots[slot];
 	unsigned int n;
 
-	if (!slot || (s->flags & (MEMSLOT_INVALID | MEM_READONLY)) || s->bitmap ||
+	if (!slot || (s->flags & (MEMSLOT_INVALID | MEM_READONLY)) || memslot_is_logging(s) ||
 	    s->base_gfn + s->npages - gfn < end - first)
 		return false;
 	n = host_writable_run(c->vm, slot, gfn, end - first);
@@ -166,9 +167,7 @@ static bool at_goal(const struct ctx *c, struct l_fault *f)
 
 	f->index = pt_index(pt, f->gfn, pt->meta[f->table].height);
 	f->old = *pt_entry(pt, f->table, f->index);
-	if (pt->meta[f->table].height == f->goal && c->vm->cfg->nx_huge_pages &&
-	    pte_is_table(pt->fmt, f->old, f->goal) &&
-	    (pt->meta[pt_table_of(pt, f->old)].flags & PT_F_NX_DISALLOWED)) {
+	if (pt->meta[f->table].height == f->goal && nx_keeps_table(c->vm, f->old, f->goal)) {
 		f->goal--;
 		f->pfn |= f->gfn &
 			  (geom_pages(&pt->geom, f->goal + 1U) - geom_pages(&pt->geom, f->goal));
@@ -191,10 +190,8 @@ static bool link_child(struct ctx *c, struct l_fault *f, bool *dropped)
 	       &c->work);
 	if (f->huge_disallowed) {
 		pt->meta[child].flags |= PT_F_NX_DISALLOWED;
-		if (f->req >= height) {
+		if (f->req >= height)
 			pt->meta[child].flags |= PT_F_NX_POSSIBLE;
-			c->stats.nx_lpage_splits++;
-		}
 	}
 	return true;
 }
@@ -232,7 +229,19 @@ PROC(direct_map)
 	END;
 }
 
-/* Oldest live page created after @serial; 0 none. */
+/* A root that an earlier zap took off the list of active pages; a vCPU still holds it. */
+static bool is_zapped_root(const struct vm *vm, uint32_t table)
+{
+	for (uint32_t i = 0; i < VM_MAX_ROOTS; i++) {
+		const struct root *r = &vm->st->roots[i];
+
+		if (r->in_use && r->table == table)
+			return r->invalid && !r->scheduled;
+	}
+	return false;
+}
+
+/* Oldest active page created after @serial; 0 none. */
 static uint32_t next_sp(const struct vm *vm, uint32_t serial)
 {
 	uint32_t best = 0;
@@ -241,7 +250,7 @@ static uint32_t next_sp(const struct vm *vm, uint32_t serial)
 		const struct pt_meta *m = &vm->pt.meta[t];
 
 		if (m->state == PT_LIVE && m->serial > serial &&
-		    (!best || m->serial < vm->pt.meta[best].serial))
+		    (!best || m->serial < vm->pt.meta[best].serial) && !is_zapped_root(vm, t))
 			best = t;
 	}
 	return best;
@@ -274,6 +283,9 @@ PROC(legacy_zap_obsolete)
 	for (uint32_t t = 1; t < c->vm->pt.head->high_water; t++)
 		if (c->vm->pt.meta[t].state == PT_LIVE && !(c->vm->pt.meta[t].flags & PT_F_ROOT))
 			pt_free(&c->vm->pt, t, &c->work);
+	for (uint32_t i = 0; i < VM_MAX_ROOTS; i++)
+		c->vm->st->roots[i].scheduled = 0;
+	roots_release(c);
 	RETURN(0);
 	END;
 }

@@ -6,6 +6,7 @@
  */
 #include "model/hostmm.h"
 #include "model/vcpu.h"
+#include "model/vtlb.h"
 #include "model/x86.h"
 
 uint32_t root_find(const struct vm *vm, unsigned int as)
@@ -81,6 +82,7 @@ PROC(load_root)
 		if (c->rules->arch == PT_X86) {
 			emit(c, &(struct event){ .kind = EV_LOAD_PGD });
 			c->stats.tlb_flush++;
+			vtlb_flush(c, c->me_nr); /* kvm_mmu_load() flushes the current context */
 		}
 	}
 	RETURN(0);
@@ -150,7 +152,7 @@ PROC(zap_all_fast)
 
 		if (r->in_use && !r->invalid) {
 			r->invalid = 1;
-			r->scheduled = c->rules->tdp_mmu;
+			r->scheduled = 1;
 		}
 	}
 	STEP("zap_all_fast:invalidate");
@@ -165,6 +167,25 @@ PROC(zap_all_fast)
 		CALL(P_zap_invalidated_roots, l_range, 0);
 		lock_drop_read(c, OBJ_MMU_LOCK);
 	}
+	RETURN(0);
+	END;
+}
+
+/*
+ * The parameter nx_huge_pages took another value (f->flag): every mapping is made anew
+ * [KVM v6.1, v6.12 arch/x86/kvm/mmu/mmu.c: set_nx_huge_pages].
+ */
+PROC(set_nx_huge_pages)
+{
+	BEGIN(l_range);
+	if (c->vm->cfg->nx_huge_pages == f->flag)
+		RETURN(0);
+	c->vm->cfg->nx_huge_pages = f->flag;
+	STEP("set_nx_huge_pages:value");
+	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_LOCK);
+	CALL(P_zap_all_fast, l_range, 0);
+	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	RETURN(0);
 	END;
 }
@@ -278,20 +299,25 @@ static void emit_call(struct ctx *c, enum call_name name, unsigned int a)
 	emit(c, &(struct event){ .kind = EV_CALL, .name = name, .a = (uint8_t)a });
 }
 
-/* PML follows the number of logging slots; only the first and the last change anything. */
+/*
+ * PML follows the number of logging slots; only the first (f->flag: logging is being enabled) and the
+ * last change anything.
+ */
 PROC(act_count_logging)
 {
 	BEGIN(l_range);
 	f->i = c->vm->st->nr_memslots_dirty_logging;
-	if (c->rules->pml &&
-	    (f->i == 0 || (f->i == 1 && memslot_is_logging(&c->vm->slots[f->slot]))))
+	if (c->rules->pml && (f->i == 0 || (f->i == 1 && f->flag)))
 		CALL(P_make_all_cpus_request, l_req, .req = REQ_UPDATE_CPU_DIRTY_LOGGING,
 		     .wait = 1);
 	RETURN(0);
 	END;
 }
 
-/* Replaces every huge leaf of [start, end) by tables down to 4 KiB, in every valid root. */
+/*
+ * Replaces every huge leaf of [start, end) by tables down to 4 KiB, in every valid root; leaves that
+ * begin at gfn f->n or behind it stay.
+ */
 PROC(split_range)
 {
 	BEGIN(l_range);
@@ -310,6 +336,8 @@ PROC(split_range)
 			if (x86_find_leaf(&c->vm->pt, w, &a, UINT32_MAX, &c->work) == WALK_DONE)
 				break;
 			p = pt_lookup(&c->vm->pt, c->vm->st->roots[f->root].table, w->gfn);
+			if (pt_entry_gfn(&c->vm->pt, p.table, p.index) >= f->n)
+				break;
 			if (!x86_split_leaf(&c->vm->pt, a.f, p.table, p.index,
 					    c->vm->cfg->nx_huge_pages, &c->work))
 				RETURN(0); /* no memory: what is left stays huge */
@@ -334,7 +362,8 @@ PROC(act_split)
 	lock_take_read(c, OBJ_MMU_LOCK);
 	CALL(P_split_range, l_range, .as = c->vm->slots[f->slot].as_id,
 	     .start = c->vm->slots[f->slot].base_gfn,
-	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages,
+	     .n = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
 	lock_drop_read(c, OBJ_MMU_LOCK);
 	RETURN(0);
 	END;
@@ -519,6 +548,18 @@ PROC(act_recover)
 }
 
 /*
+ * Do the huge pages of the mask's first and last gfn differ?  KVM compares the block ends at or above
+ * the gfns, so a last gfn that begins a block counts as part of the block before, and its own is not
+ * write-protected.
+ */
+static bool crosses_huge(const struct pt_geom *g, gfn_t first, gfn_t last)
+{
+	uint64_t up = geom_pages(g, 1) - 1;
+
+	return geom_base(g, first + up, 1) != geom_base(g, last + up, 1);
+}
+
+/*
  * Re-arms logging for up to 64 pages from gfn f->start; mask in f->n.  mmu_lock is held for write
  * [kvm_arch_mmu_enable_log_dirty_pt_masked].
  */
@@ -533,12 +574,12 @@ PROC(x86_log_masked)
 		f->i = lo;
 		if (c->vm->cfg->eager_split && c->rules->tdp_mmu)
 			CALL(P_split_range, l_range, .as = c->vm->slots[f->slot].as_id,
-			     .start = f->start + f->i, .end = f->end + 1);
+			     .start = f->start + f->i, .end = f->end + 1,
+			     .n = f->end + c->rules->log_split_last);
 		CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
 		     .flag = XR_WRPROT_TRACK, .locked = 1, .start = f->start + f->i,
 		     .end = f->start + f->i + 1);
-		if (geom_base(&c->vm->cfg->geom, f->start + f->i, 1) !=
-		    geom_base(&c->vm->cfg->geom, f->end, 1))
+		if (crosses_huge(&c->vm->cfg->geom, f->start + f->i, f->end))
 			CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
 			     .flag = XR_WRPROT_TRACK, .locked = 1, .start = f->end,
 			     .end = f->end + 1);

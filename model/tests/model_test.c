@@ -159,7 +159,7 @@ void test_check_rest(const struct vm *vm)
 {
 	const char *why;
 
-	if (!test_at_rest(vm, &why))
+	if (!test_at_rest(vm, &why) || !vm_check(vm, &why))
 		ck_abort_msg("%s", why);
 }
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/vtlb.h"
+
+#include "model/hostmm.h"
+#include "model/memslots.h"
+#include "model/vcpu.h"
+#include "model/x86.h"
+
+enum {
+	GUEST_VMID = 1, /* VMID, ASID: the host's is 0; one VM a model */
+};
+
+uint64_t vtlb_words(const struct vm_cfg *cfg)
+{
+	return tlb_bytes(&cfg->tlb) / sizeof(uint64_t);
+}
+
+struct tlb *vtlb(const struct vm *vm, uint32_t vcpu)
+{
+	return (struct tlb *)(void *)(vm->tlbs + vcpu * vtlb_words(vm->cfg));
+}
+
+/* EPT tags by root, the others by VMID or ASID. */
+static struct tlb_ctx context(const struct vm *vm, uint32_t root)
+{
+	bool ept = vm->cfg->rules.arch == PT_X86 && vm->cfg->rules.nested != X86_NPT;
+
+	return (struct tlb_ctx){ .root = ept ? root : 0, .vmid = ept ? 0 : GUEST_VMID };
+}
+
+bool vtlb_hit(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int acc)
+{
+	struct tlb_key key = { .page = gfn, .ctx = context(c->vm, root), .kind = TLB_S2 };
+
+	if (c->vm->cfg->tlb.form == TLB_DROP)
+		return false;
+	return tlb_probe(&c->vm->cfg->tlb, vtlb(c->vm, c->me_nr), &key, acc, NULL, &c->work) ==
+	       TLB_HIT;
+}
+
+void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *res)
+{
+	const struct vm_cfg *cfg = c->vm->cfg;
+	struct tlb_entry e = {
+		.pte = res->pte, .ctx = context(c->vm, root), .kind = TLB_S2, .height = res->height
+	};
+
+	if (cfg->tlb.form == TLB_DROP)
+		return;
+	e.page = e.gfn = geom_base(&cfg->geom, gfn, res->height);
+	if (cfg->rules.arch == PT_ARM64) {
+		e.access = (uint8_t)s2_access(res->pte);
+	} else {
+		const struct x86_fmt *f = vm_x86_fmt(c->vm);
+
+		e.access = (uint8_t)spte_access(f, res->pte);
+		e.flags = f->dirty && !(res->pte.v & f->dirty) ? TLB_CLEAN : 0;
+	}
+	if (!tlb_fill(&cfg->tlb, vtlb(c->vm, c->me_nr), &e, &c->work))
+		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
+}
+
+void vtlb_fault(struct ctx *c, uint32_t root, gfn_t gfn)
+{
+	const struct vm_cfg *cfg = c->vm->cfg;
+	struct tlb_inv inv = { .gfn = gfn,
+			       .pages = 1,
+			       .ctx = context(c->vm, root),
+			       .op = TLB_INV_EPT_VIOLATION,
+			       .level = TLB_LEVEL_NONE };
+
+	/* Arm keeps entries that lack the right: KVM invalidates after it relaxed them */
+	if (cfg->tlb.form != TLB_DROP && cfg->rules.arch == PT_X86)
+		tlb_invalidate(&cfg->tlb, vtlb(c->vm, c->me_nr), &inv, &c->work);
+}
+
+void vtlb_flush(struct ctx *c, uint32_t vcpu)
+{
+	const struct vm_cfg *cfg = c->vm->cfg;
+	bool ept = cfg->rules.nested != X86_NPT;
+	struct tlb_inv inv = { .ctx = context(c->vm, 0),
+			       .level = TLB_LEVEL_NONE,
+			       .op = ept ? TLB_INV_EPT_ALL : TLB_INV_SVM_ASID };
+
+	if (cfg->tlb.form != TLB_DROP)
+		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
+}
+
+void vtlb_tlbi(struct ctx *c, uint32_t vcpu, const struct s2_tlbi *t)
+{
+	const struct vm_cfg *cfg = c->vm->cfg;
+	struct tlb_inv inv = { .gfn = t->gfn,
+			       .pages = t->kind == S2_TLBI_RANGE ? t->pages : 1,
+			       .ctx = context(c->vm, 0),
+			       .op = t->kind == S2_TLBI_VMID ? TLB_INV_VMALLS12E1 : TLB_INV_IPAS2E1,
+			       .level = t->level == S2_LEVEL_NONE ? TLB_LEVEL_NONE : t->level };
+
+	if (cfg->tlb.form != TLB_DROP)
+		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
+}
+
+struct check_arg {
+	const struct vm *vm;
+	uint32_t vcpu;
+	const char *why;
+};
+
+static enum tlb_keep check_entry(void *arg, const struct tlb_entry *e)
+{
+	struct check_arg *a = arg;
+	const struct vm *vm = a->vm;
+	uint32_t slot = memslot_find(vm, vm->vcpus[a->vcpu].as_id, e->gfn);
+	uint32_t root = root_find(vm, vm->vcpus[a->vcpu].as_id);
+	struct host_view v;
+	pte_t leaf;
+
+	if (a->why || e->kind != TLB_S2 || !root)
+		return TLB_KEEP;
+	if (e->ctx.root && e->ctx.root != vm->st->roots[root - 1].table)
+		return TLB_KEEP; /* of an older root: never used again before that tag's flush */
+	if (!slot) {
+		a->why = "T6: a TLB entry where no slot is";
+		return TLB_KEEP;
+	}
+	v = hostmm_view(vm, memslot_hva(vm, slot, e->gfn));
+	if (!v.present || v.pfn != pte_pfn(vm->pt.fmt, e->pte))
+		a->why = "T6: a TLB entry whose frame is no longer the host's";
+	leaf = pt_lookup(&vm->pt, vm->st->roots[root - 1].table, e->gfn).value;
+	if ((e->access & ACC_W) && !(e->flags & TLB_CLEAN) &&
+	    memslot_is_logging(&vm->slots[slot]) && vm->slots[slot].bitmap &&
+	    !(vm->cfg->rules.arch == PT_ARM64 ? (leaf.v & S2_AP_W) != 0
+					      : spte_is_writable(vm_x86_fmt(vm), leaf)))
+		a->why = "T6: a writable TLB entry for a page that is write-protected for logging";
+	return TLB_KEEP;
+}
+
+bool vtlb_check(const struct vm *vm, const char **why)
+{
+	struct check_arg a = { .vm = vm };
+
+	for (a.vcpu = 0; a.vcpu < vm->cfg->nr_vcpus && vm->cfg->tlb.form != TLB_DROP; a.vcpu++)
+		if (!(vm->vcpus[a.vcpu].requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS)))
+			tlb_visit(&vm->cfg->tlb, vtlb(vm, a.vcpu), check_entry, &a);
+	*why = a.why;
+	return !a.why;
+}
