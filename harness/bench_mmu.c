@@ -9,7 +9,7 @@
  * Rates are descriptors changed per second; the best of some runs, as long as the others of the
  * machine leave us alone.  "times" is the time of the operation in times of the loop.
  */
-// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library's own switch
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library asks for it */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, MAP_POPULATE */
 
 #include <limits.h>
@@ -77,8 +77,13 @@ static void bench_init(struct bench *b, const char *geom, uint64_t pages)
 		die("unknown geometry");
 	b->f = x86_fmt_get(X86_SPTE_612, X86_EPT);
 	b->pt.fmt = b->pt.geom.arch == PT_X86 ? &b->f->pte : s2_fmt_of(&b->pt.geom);
-	b->cfg = (struct s2_cfg){ .fmt = b->pt.fmt, .fwb = true, .dic = true, .tlb_range = true,
-				  .locked_marker = true, .range_ops = true, .cache_line = 64 };
+	b->cfg = (struct s2_cfg){ .fmt = b->pt.fmt,
+				  .fwb = true,
+				  .dic = true,
+				  .tlb_range = true,
+				  .locked_marker = true,
+				  .range_ops = true,
+				  .cache_line = 64 };
 	b->pt.capacity = tables_for(b);
 	b->pt.pfn0 = BIT(b->pt.geom.pa_bits - b->pt.geom.page_shift - 1);
 	b->pt.entries = reserve(((size_t)b->pt.capacity << b->pt.geom.index_bits) * sizeof(pte_t));
@@ -98,8 +103,11 @@ static void bench_fini(struct bench *b)
 
 /* --- The plain loops: the same decision and the same store for each descriptor of an array. */
 
-static const struct spte_parts rw = { .access = ACC_RWX, .accessed = true, .dirty = true,
-				      .host_writable = true, .mmu_writable = true };
+static const struct spte_parts rw = { .access = ACC_RWX,
+				      .accessed = true,
+				      .dirty = true,
+				      .host_writable = true,
+				      .mmu_writable = true };
 
 static pte_t leaf_for(const struct bench *b, unsigned int height)
 {
@@ -256,10 +264,15 @@ static void best(uint64_t *to, uint64_t ns)
 		*to = ns;
 }
 
-static void measure(struct bench *b, uint64_t (*op)(struct bench *), uint64_t (*plain)(struct bench *),
-		    struct sample *s)
+/* An operation and the loop that it is compared with. */
+struct pair {
+	uint64_t (*op)(struct bench *b);
+	uint64_t (*plain)(struct bench *b);
+};
+
+static void measure(struct bench *b, struct pair p, struct sample *s)
 {
-	uint64_t t0 = now_ns(), n = op(b), t1 = now_ns(), m = plain(b), t2 = now_ns();
+	uint64_t t0 = now_ns(), n = p.op(b), t1 = now_ns(), m = p.plain(b), t2 = now_ns();
 
 	if (n != b->pages || m != b->pages)
 		die("an operation changed another number of descriptors than expected");
@@ -281,8 +294,7 @@ static double bytes_a_page(const struct bench *b)
 {
 	double table = (double)sizeof(pte_t) * geom_entries(&b->pt.geom) + sizeof(struct pt_meta);
 
-	return b->head.nr_live * table / (double)b->pages +
-	       (double)DIRTY_BITS_A_PAGE / BITS_A_BYTE;
+	return b->head.nr_live * table / (double)b->pages + (double)DIRTY_BITS_A_PAGE / BITS_A_BYTE;
 }
 
 static void map_blocks(struct bench *b)
@@ -315,13 +327,13 @@ static void bench_machine(const char *geom, uint64_t pages, unsigned int runs)
 		struct bench b;
 
 		bench_init(&b, geom, pages);
-		measure(&b, do_map, plain_map, &map);
+		measure(&b, (struct pair){ do_map, plain_map }, &map);
 		bytes = bytes_a_page(&b);
-		measure(&b, do_wrprot, plain_wrprot, &wrprot);
-		measure(&b, do_unmap, plain_unmap, &unmap);
+		measure(&b, (struct pair){ do_wrprot, plain_wrprot }, &wrprot);
+		measure(&b, (struct pair){ do_unmap, plain_unmap }, &unmap);
 		to_small_blocks(&b);
 		map_blocks(&b);
-		measure(&b, do_split, plain_split, &split);
+		measure(&b, (struct pair){ do_split, plain_split }, &split);
 		if (i + 1 == runs) {
 			print_rate(&b, "map", &map);
 			print_rate(&b, "write-protect", &wrprot);

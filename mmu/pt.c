@@ -134,13 +134,13 @@ void pt_note(struct pt *pt, uint32_t table, uint32_t index, pte_t old, pte_t val
 		pt->obs->changed(pt->obs_arg, pt_entry_gfn(pt, table, index), height, old, value);
 }
 
-uint32_t pt_clear_bits(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, uint64_t bits)
+uint32_t pt_clear_bits(struct pt *pt, struct pt_span s, uint64_t bits)
 {
-	pte_t *e = pt_entry(pt, table, first);
+	pte_t *e = pt_entry(pt, s.table, s.first);
 	uint64_t present = pt->fmt->present;
 	uint32_t changed = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < s.n; i++)
 		if ((e[i].v & present) && (e[i].v & bits)) {
 			e[i].v &= ~bits;
 			changed++;
@@ -148,33 +148,33 @@ uint32_t pt_clear_bits(struct pt *pt, uint32_t table, uint32_t first, uint32_t n
 	return changed;
 }
 
-uint32_t pt_clear_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n)
+uint32_t pt_clear_leafs(struct pt *pt, struct pt_span s)
 {
-	pte_t *e = pt_entry(pt, table, first);
+	pte_t *e = pt_entry(pt, s.table, s.first);
 	uint64_t present = pt->fmt->present, empty = pt->fmt->empty;
 	uint32_t changed = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < s.n; i++)
 		if (e[i].v & present) {
 			e[i].v = empty;
 			changed++;
 		}
-	pt->meta[table].nr_used = (uint16_t)(pt->meta[table].nr_used - changed);
+	pt->meta[s.table].nr_used = (uint16_t)(pt->meta[s.table].nr_used - changed);
 	return changed;
 }
 
-uint32_t pt_fill_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, struct pt_fill f)
+uint32_t pt_fill_leafs(struct pt *pt, struct pt_span s, struct pt_fill f)
 {
-	pte_t *e = pt_entry(pt, table, first);
+	pte_t *e = pt_entry(pt, s.table, s.first);
 	uint64_t present = pt->fmt->present, empty = pt->fmt->empty;
 	uint32_t used = 0, fresh = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < s.n; i++) {
 		used += e[i].v == empty;
 		fresh += !(e[i].v & present);
 		e[i].v = f.value + i * f.step;
 	}
-	pt->meta[table].nr_used = (uint16_t)(pt->meta[table].nr_used + used);
+	pt->meta[s.table].nr_used = (uint16_t)(pt->meta[s.table].nr_used + used);
 	return fresh;
 }
 

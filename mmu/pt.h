@@ -157,17 +157,24 @@ static inline void pt_set(struct pt *pt, uint32_t table, uint32_t index, pte_t v
 		pt_note(pt, table, index, old, value);
 }
 
+/* @n entries of one table page from @first on. */
+struct pt_span {
+	uint32_t table;
+	uint32_t first;
+	uint32_t n;
+};
+
 /*
- * The page level in bulk: what a loop over pt_set() would do to @n entries from @first on, without
+ * The page level in bulk: what a loop over pt_set() would do to the entries of a span, without
  * telling an observer.  Each returns how many entries it changed and counts nothing.
  *
  * pt_clear_bits()  clears @bits where a present entry has any of them
  * pt_clear_leafs() makes present entries empty
  * pt_fill_leafs()  stores the entries of @f; returns how many were not present before
  */
-uint32_t pt_clear_bits(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, uint64_t bits);
-uint32_t pt_clear_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n);
-uint32_t pt_fill_leafs(struct pt *pt, uint32_t table, uint32_t first, uint32_t n, struct pt_fill f);
+uint32_t pt_clear_bits(struct pt *pt, struct pt_span s, uint64_t bits);
+uint32_t pt_clear_leafs(struct pt *pt, struct pt_span s);
+uint32_t pt_fill_leafs(struct pt *pt, struct pt_span s, struct pt_fill f);
 
 /* pt_lookup() - deepest entry on the path to @gfn that exists. */
 struct pt_pos {

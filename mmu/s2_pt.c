@@ -240,8 +240,8 @@ static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 		holes++;
 	if (holes == 0)
 		return 0;
-	wk->leaf_installed +=
-		pt_fill_leafs(pt, v->table, v->index, holes, (struct pt_fill){ first.v, step });
+	wk->leaf_installed += pt_fill_leafs(pt, (struct pt_span){ v->table, v->index, holes },
+					    (struct pt_fill){ first.v, step });
 	wk->pte_write += (uint64_t)holes << a->cfg->locked_marker;
 	wk->pte_cmpxchg += a->cfg->locked_marker ? holes : 0;
 	for (uint32_t i = 0; !a->cfg->fwb && op->memtype == S2_NORMAL && i < holes; i++)
@@ -319,7 +319,7 @@ static uint32_t unmap_page(struct pt *pt, const struct visit *v, uint32_t n, voi
 
 	if (!a->op->defer || !a->cfg->fwb)
 		return 0;
-	changed = pt_clear_leafs(pt, v->table, v->index, n);
+	changed = pt_clear_leafs(pt, (struct pt_span){ v->table, v->index, n });
 	wk->pte_write += changed;
 	wk->leaf_removed += changed;
 	a->op->hit |= changed > 0;
@@ -379,7 +379,7 @@ static uint32_t attr_page(struct pt *pt, const struct visit *v, uint32_t n, void
 
 	if (a->op->kind != S2_OP_WRPROT && a->op->kind != S2_OP_AGE)
 		return 0;
-	changed = pt_clear_bits(pt, v->table, v->index, n, bits);
+	changed = pt_clear_bits(pt, (struct pt_span){ v->table, v->index, n }, bits);
 	wk->pte_write += changed;
 	a->op->hit |= changed > 0;
 	return n;
@@ -411,16 +411,15 @@ unsigned int s2_split_whole(const struct pt_geom *g, uint64_t pages)
 static uint32_t split_table(struct pt *pt, pte_t block, unsigned int height, gfn_t base,
 			    struct work *wk)
 {
-	uint32_t t = pt_alloc(pt, height - 1, base, wk);
-	uint64_t step = pte_addr_bits(pt->fmt, geom_pages(&pt->geom, height - 1)), first;
+	/* the frames follow each other, and within a block no carry leaves the low address bits */
+	struct pt_fill fill = {
+		.value = (block.v & ~S2_TYPE_TABLE) | S2_AF | (height == 1 ? S2_TYPE_TABLE : 0),
+		.step = pte_addr_bits(pt->fmt, geom_pages(&pt->geom, height - 1)),
+	};
+	uint32_t t = pt_alloc_full(pt, height - 1, base, fill, wk);
 
 	if (t == 0)
 		return 0;
-	/* the children's frames follow each other, and no carry leaves the low address bits */
-	first = (block.v & ~S2_TYPE_TABLE) | S2_AF | (height == 1 ? S2_TYPE_TABLE : 0);
-	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++)
-		pt_entry(pt, t, i)->v = first + i * step;
-	pt->meta[t].nr_used = (uint16_t)geom_entries(&pt->geom);
 	wk->pte_write += geom_entries(&pt->geom);
 	wk->leaf_installed += geom_entries(&pt->geom);
 	return t;
@@ -437,8 +436,11 @@ static bool split_children(struct pt *pt, uint32_t table, struct work *wk)
 
 		if (child == 0)
 			return false;
-		wk->leaf_installed--; /* the block was never visible */
-		pt_set(pt, table, i, s2_make_table(pt->fmt, pt_table_pfn(pt, child)), wk);
+		/* nobody sees the tree before it is linked, no observer either */
+		wk->leaf_installed--;
+		wk->pte_write++;
+		*pt_entry(pt, table, i) = s2_make_table(pt->fmt, pt_table_pfn(pt, child));
+		pt->meta[child].parent = table;
 		if (h > 1 && !split_children(pt, child, wk))
 			return false;
 	}
@@ -463,11 +465,13 @@ static void free_unlinked(struct pt *pt, uint32_t table, struct work *wk)
 static uint32_t split_tree(struct pt *pt, const struct s2_op *op, const struct visit *v,
 			   struct work *wk)
 {
+	uint64_t installed = wk->leaf_installed;
 	uint32_t t = split_table(pt, v->old, v->height, v->base, wk);
 
 	if (t == 0 || v->height == 1 || v->height > op->whole || split_children(pt, t, wk))
 		return t;
 	free_unlinked(pt, t, wk);
+	wk->leaf_installed = installed;
 	return 0;
 }
 
@@ -524,7 +528,8 @@ static int run_visitor(struct pt *pt, struct visit_arg *a, unsigned int budget, 
 
 	switch ((enum s2_op_kind)a->op->kind) {
 	case S2_OP_MAP:
-		return walk_run_pages(pt, w, (struct walk_fn){ map_visit, map_page, a }, budget, wk);
+		return walk_run_pages(pt, w, (struct walk_fn){ map_visit, map_page, a }, budget,
+				      wk);
 	case S2_OP_UNMAP:
 		return walk_run_pages(pt, w, (struct walk_fn){ unmap_visit, unmap_page, a }, budget,
 				      wk);
@@ -607,6 +612,7 @@ static unsigned int range_chunk(const struct pt_geom *g, gfn_t gfn, uint64_t pag
 	return n;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): start, then length */
 unsigned int s2_range_instructions(const struct pt_geom *g, gfn_t gfn, uint64_t pages,
 				   unsigned int *singles)
 {

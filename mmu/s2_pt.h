@@ -24,7 +24,7 @@
 #include "mmu/walk.h"
 
 enum {
-	S2_LEVEL_NONE = 127, /* no level hint; printed as the modelled kernel prints it */
+	S2_LEVEL_NONE = 127,          /* no level hint; printed as the modelled kernel prints it */
 	S2_RANGE_PAGES_MAX = 1 << 21, /* pages that one call of the range primitive takes */
 };
 
@@ -87,8 +87,8 @@ struct s2_op {
 	uint8_t access; /* ACC_* bits to grant */
 	uint8_t memtype;
 	bool force_pte;
-	bool defer; /* unmap: one range TLBI at the end */
-	bool hit;   /* out: something changed */
+	bool defer;    /* unmap: one range TLBI at the end */
+	bool hit;      /* out: something changed */
 	uint8_t whole; /* split: blocks up to this height become whole trees at once */
 };
 

@@ -79,8 +79,8 @@ bool tlb_cfg_check(const struct tlb_cfg *cfg)
 		return false;
 	switch ((enum tlb_form)cfg->form) {
 	case TLB_SIZED:
-		return cfg->contexts >= 1 && cfg->contexts < BIT(TLB_TAG_SLOT_BITS) && cfg->l1.sets > 0 &&
-		       cfg->replacement <= TLB_FIFO && array_check(&cfg->l1) &&
+		return cfg->contexts >= 1 && cfg->contexts < BIT(TLB_TAG_SLOT_BITS) &&
+		       cfg->l1.sets > 0 && cfg->replacement <= TLB_FIFO && array_check(&cfg->l1) &&
 		       array_check(&cfg->l2) && array_check(&cfg->walk);
 	case TLB_DROP:
 		return true;

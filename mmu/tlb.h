@@ -74,10 +74,10 @@ struct tlb_cfg {
 	uint8_t form;        /* enum tlb_form */
 	uint8_t scope;       /* enum tlb_scope */
 	uint8_t replacement; /* enum tlb_replacement, TLB_SIZED */
-	uint8_t index_bits;  /* of the geometry: an entry at height h spans 2^(index_bits * h) pages */
-	uint8_t heights;     /* of the geometry */
-	uint8_t contexts;    /* TLB_SIZED: contexts held at once, 1..63 */
-	uint16_t capacity;   /* TLB_SET: entries */
+	uint8_t index_bits; /* of the geometry: an entry at height h spans 2^(index_bits * h) pages */
+	uint8_t heights;    /* of the geometry */
+	uint8_t contexts;   /* TLB_SIZED: contexts held at once, 1..63 */
+	uint16_t capacity;                 /* TLB_SET: entries */
 	struct tlb_array_cfg l1, l2, walk; /* TLB_SIZED */
 };
 
@@ -99,9 +99,10 @@ enum tlb_flags {
 
 /* One entry, as it is filled, found and visited. */
 struct tlb_entry {
-	uint64_t page; /* first page of the span: gfn (S2, S2 walk) or virtual page (S1, combined) */
-	gfn_t gfn;     /* first gfn of the span; equal to .page for S2 and S2 walk */
-	pte_t pte;     /* the descriptor it came from: S2's, but S1's own for TLB_S1 */
+	uint64_t
+		page; /* first page of the span: gfn (S2, S2 walk) or virtual page (S1, combined) */
+	gfn_t gfn;    /* first gfn of the span; equal to .page for S2 and S2 walk */
+	pte_t pte;    /* the descriptor it came from: S2's, but S1's own for TLB_S1 */
 	struct tlb_ctx ctx;
 	uint8_t kind;   /* enum tlb_kind */
 	uint8_t height; /* the span; for S2 walk that of the table entry, at least 1 */
@@ -154,8 +155,8 @@ struct tlb_inv {
 	uint64_t pages;
 	uint64_t page;
 	struct tlb_ctx ctx;
-	uint8_t op;    /* enum tlb_inv_op */
-	int8_t level;  /* Arm lookup level of the leaf, as TTL hint, or TLB_LEVEL_NONE */
+	uint8_t op;   /* enum tlb_inv_op */
+	int8_t level; /* Arm lookup level of the leaf, as TTL hint, or TLB_LEVEL_NONE */
 	bool has_page;
 };
 
@@ -174,8 +175,8 @@ enum tlb_array {
 
 /* The TLB itself: the head of the caller's block.  What follows belongs to tlb.c alone. */
 struct tlb {
-	uint32_t nr;       /* entries held */
-	uint32_t nr_slots; /* TLB_SIZED: contexts in use */
+	uint32_t nr;                                  /* entries held */
+	uint32_t nr_slots;                            /* TLB_SIZED: contexts in use */
 	uint32_t at[TLB_NR_ARRAYS][GEOM_MAX_HEIGHTS]; /* TLB_SIZED: entries per array and height */
 	uint32_t spare;
 	uint64_t words[];

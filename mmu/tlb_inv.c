@@ -9,7 +9,7 @@ enum tag_rule {
 	TAG_ANY,
 	TAG_VMID, /* Arm VMID, Intel VPID, AMD ASID */
 	TAG_ROOT,
-	TAG_CTX,  /* all that the kind carries; an entry of every asid matches any */
+	TAG_CTX, /* all that the kind carries; an entry of every asid matches any */
 	TAG_VPID0,
 };
 

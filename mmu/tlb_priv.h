@@ -70,8 +70,7 @@ void sized_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry
 bool sized_find(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
 		struct place *p);
 
-const struct tlb_entry *sized_entry(const struct tlb_cfg *cfg, const struct tlb *t,
-				    struct place p);
+const struct tlb_entry *sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p);
 
 /* sized_touch() - a hit at @p: the entry becomes the most recent one of the first level. */
 void sized_touch(const struct tlb_cfg *cfg, struct tlb *t, struct place p, struct work *wk);

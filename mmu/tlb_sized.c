@@ -96,7 +96,8 @@ static size_t bitmap_at(const struct tlb_cfg *cfg, unsigned int array, unsigned 
 	       class * bitmap_words(a);
 }
 
-static uint64_t *set_tags(const struct tlb_cfg *cfg, struct tlb *t, unsigned int array, uint32_t set)
+static uint64_t *set_tags(const struct tlb_cfg *cfg, struct tlb *t, unsigned int array,
+			  uint32_t set)
 {
 	return &t->words[tags_at(cfg, array, set)];
 }
@@ -107,8 +108,7 @@ static struct tlb_entry *set_entries(const struct tlb_cfg *cfg, struct tlb *t, u
 	return (struct tlb_entry *)&t->words[entries_at(cfg, array, set)];
 }
 
-const struct tlb_entry *sized_entry(const struct tlb_cfg *cfg, const struct tlb *t,
-					   struct place p)
+const struct tlb_entry *sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p)
 {
 	return (const struct tlb_entry *)&t->words[entries_at(cfg, p.array, p.set)] + p.way;
 }
@@ -171,20 +171,26 @@ static uint32_t set_of(const struct tlb_cfg *cfg, unsigned int array, uint64_t p
 	return (uint32_t)(page >> (cfg->index_bits * height)) & (array_cfg(cfg, array)->sets - 1U);
 }
 
-/* Notes which classes the set still holds. */
-static void bitmap_update(const struct tlb_cfg *cfg, struct tlb *t, unsigned int array, uint32_t set)
+/* Notes that the set holds the class, or does so no more. */
+static void bitmap_put(const struct tlb_cfg *cfg, struct tlb *t, struct place p, unsigned int class,
+		       bool holds)
 {
-	const uint64_t *tags = set_tags(cfg, t, array, set);
-	uint64_t bit = BIT(set % BITS_PER_WORD);
+	uint64_t *word = &t->words[bitmap_at(cfg, p.array, class) + p.set / BITS_PER_WORD];
+	uint64_t bit = BIT(p.set % BITS_PER_WORD);
 
-	for (unsigned int class = 0; class < TLB_NR_CLASSES; class++) {
-		uint64_t *word = &t->words[bitmap_at(cfg, array, class) + set / BITS_PER_WORD];
+	*word = holds ? *word | bit : *word & ~bit;
+}
 
-		*word &= ~bit;
-		for (uint32_t w = 0; w < array_cfg(cfg, array)->ways && tags[w]; w++)
-			if (tag_class(tags[w]) == class)
-				*word |= bit;
-	}
+/* After entries of a class left the set. */
+static void bitmap_review(const struct tlb_cfg *cfg, struct tlb *t, struct place p,
+			  unsigned int class)
+{
+	const uint64_t *tags = set_tags(cfg, t, p.array, p.set);
+	uint32_t ways = array_cfg(cfg, p.array)->ways, w = 0;
+
+	while (w < ways && tags[w] && tag_class(tags[w]) != class)
+		w++;
+	bitmap_put(cfg, t, p, class, w < ways && tags[w]);
 }
 
 /* An entry between two places; it keeps its hold on the context. */
@@ -206,7 +212,7 @@ static struct carried take_out(const struct tlb_cfg *cfg, struct tlb *t, struct 
 	memset(&entries[last], 0, sizeof(entries[last]));
 	t->at[p.array][c.e.height]--;
 	t->nr--;
-	bitmap_update(cfg, t, p.array, p.set);
+	bitmap_review(cfg, t, p, class_of(c.e.kind));
 	return c;
 }
 
@@ -234,7 +240,7 @@ static bool put_in(const struct tlb_cfg *cfg, struct tlb *t, unsigned int array,
 	entries[0] = c->e;
 	t->at[array][c->e.height]++;
 	t->nr++;
-	bitmap_update(cfg, t, array, set);
+	bitmap_put(cfg, t, (struct place){ array, set, 0 }, class_of(c->e.kind), true);
 	return full;
 }
 
@@ -287,26 +293,35 @@ static bool find_in(const struct tlb_cfg *cfg, const struct tlb *t, unsigned int
 	return false;
 }
 
+/* One pass over a set: what stays moves to the front. */
 static uint64_t filter_set(const struct tlb_cfg *cfg, struct tlb *t, struct place p,
 			   const struct filter *f)
 {
-	const uint64_t *tags = set_tags(cfg, t, p.array, p.set);
-	uint64_t removed = 0;
+	uint64_t *tags = set_tags(cfg, t, p.array, p.set);
+	struct tlb_entry *entries = set_entries(cfg, t, p.array, p.set);
+	uint32_t ways = array_cfg(cfg, p.array)->ways, kept = 0, w;
 
-	p.way = 0;
-	while (p.way < array_cfg(cfg, p.array)->ways && tags[p.way]) {
-		if (f->fn(f->arg, sized_entry(cfg, t, p)) == TLB_KEEP) {
-			p.way++;
+	for (w = 0; w < ways && tags[w]; w++) {
+		if (f->fn(f->arg, &entries[w]) == TLB_KEEP) {
+			tags[kept] = tags[w];
+			entries[kept++] = entries[w];
 			continue;
 		}
-		drop(cfg, t, p);
-		removed++;
+		slot_put(t, tag_slot(tags[w]));
+		t->at[p.array][entries[w].height]--;
 	}
-	return removed;
+	if (kept == w)
+		return 0;
+	memset(&tags[kept], 0, (w - kept) * sizeof(*tags));
+	memset(&entries[kept], 0, (w - kept) * sizeof(*entries));
+	t->nr -= w - kept;
+	for (unsigned int class = 0; class < TLB_NR_CLASSES; class ++)
+		bitmap_review(cfg, t, p, class);
+	return w - kept;
 }
 
 uint64_t sized_filter(const struct tlb_cfg *cfg, struct tlb *t, const bool *classes,
-			     const struct filter *f)
+		      const struct filter *f)
 {
 	uint64_t removed = 0;
 
@@ -314,7 +329,7 @@ uint64_t sized_filter(const struct tlb_cfg *cfg, struct tlb *t, const bool *clas
 		for (size_t w = 0; w < bitmap_words(array_cfg(cfg, array)); w++) {
 			uint64_t sets = 0;
 
-			for (unsigned int class = 0; class < TLB_NR_CLASSES; class++)
+			for (unsigned int class = 0; class < TLB_NR_CLASSES; class ++)
 				if (classes[class])
 					sets |= t->words[bitmap_at(cfg, array, class) + w];
 			for (; sets; sets &= sets - 1) {
@@ -330,7 +345,7 @@ uint64_t sized_filter(const struct tlb_cfg *cfg, struct tlb *t, const bool *clas
 
 /* Only the sets that can hold an entry for this page. */
 uint64_t sized_filter_page(const struct tlb_cfg *cfg, struct tlb *t, uint64_t page,
-			    const struct filter *f)
+			   const struct filter *f)
 {
 	uint64_t removed = 0;
 
@@ -348,7 +363,8 @@ static enum tlb_keep drop_slot(void *arg, const struct tlb_entry *e)
 {
 	const struct slot *s = arg;
 
-	return ctx_eq(e->ctx, s->ctx) && (e->flags & TLB_GLOBAL) == s->global ? TLB_REMOVE : TLB_KEEP;
+	return ctx_eq(e->ctx, s->ctx) && (e->flags & TLB_GLOBAL) == s->global ? TLB_REMOVE
+									      : TLB_KEEP;
 }
 
 /*
@@ -370,7 +386,8 @@ static uint32_t slot_get(const struct tlb_cfg *cfg, struct tlb *t, const struct 
 		if (s[pick].refs) {
 			struct slot old = s[pick];
 
-			wk->tlb_evict += sized_filter(cfg, t, both, &(struct filter){ drop_slot, &old });
+			wk->tlb_evict +=
+				sized_filter(cfg, t, both, &(struct filter){ drop_slot, &old });
 		}
 		s[pick] = (struct slot){ .ctx = id->ctx, .global = id->global };
 		t->nr_slots++;
@@ -380,7 +397,7 @@ static uint32_t slot_get(const struct tlb_cfg *cfg, struct tlb *t, const struct 
 }
 
 void sized_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry *e,
-		       struct work *wk)
+		struct work *wk)
 {
 	struct ident id = ident_of(e);
 	struct carried c = { .e = *e };
@@ -396,7 +413,7 @@ void sized_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry
 }
 
 bool sized_find(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
-		       struct place *p)
+		struct place *p)
 {
 	if (id->kind == TLB_S2_WALK)
 		return find_in(cfg, t, TLB_WALK, id, p);
@@ -481,9 +498,10 @@ static bool bitmap_check(const struct tlb_cfg *cfg, const struct tlb *t, struct 
 
 	for (uint32_t w = 0; w < array_cfg(cfg, p.array)->ways && tags[w]; w++)
 		has[tag_class(tags[w])] = true;
-	for (unsigned int class = 0; class < TLB_NR_CLASSES; class++) {
+	for (unsigned int class = 0; class < TLB_NR_CLASSES; class ++) {
 		uint64_t sets = t->words[bitmap_at(cfg, p.array, class) + p.set / BITS_PER_WORD];
-		uint32_t rest = array_cfg(cfg, p.array)->sets - p.set / BITS_PER_WORD * BITS_PER_WORD;
+		uint32_t rest =
+			array_cfg(cfg, p.array)->sets - p.set / BITS_PER_WORD * BITS_PER_WORD;
 
 		if ((sets >> (p.set % BITS_PER_WORD) & 1) != has[class] ||
 		    (rest < BITS_PER_WORD && sets >> rest))

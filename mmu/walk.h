@@ -280,7 +280,8 @@ WALK_INLINE int walk_pages(struct pt *pt, struct walk *w, struct walk_fn c, stru
 			r = walk_page(pt, w, table, c, u);
 		up = r == WALK_DONE;
 		if (r == WALK_DESCEND) {
-			table = pt_table_of(pt, *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
+			table = pt_table_of(pt,
+					    *pt_entry(pt, table, pt_index(pt, w->gfn, w->height)));
 			w->height--;
 			continue;
 		}

@@ -4,8 +4,8 @@
 #include "mmu/s2_pte.h"
 
 /* EPT memory types that mean something: UC, WC, WT, WP, WB [SDM "EPT paging-structure entries"]. */
-#define EPT_MEMTYPES (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
-#define EPT_MEMTYPE_SHIFT 3
+#define EPT_MEMTYPES       (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
+#define EPT_MEMTYPE_SHIFT  3
 #define EPT_TABLE_RESERVED GENMASK(6, 3)
 
 /* What an entry says to one access. */

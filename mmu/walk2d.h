@@ -32,14 +32,14 @@ enum hw_fault {
 	HW_FAULT_PERM,        /* there, but it does not grant the access */
 	HW_FAULT_MISCONFIG,   /* x86: MMIO marker, reserved bit or type; Arm: address size fault */
 	HW_FAULT_ACCESS_FLAG, /* Arm: AF clear and no hardware update */
-	HW_FAULT_WILD,        /* a table pointer that leads out of the pool: a freed page was followed */
+	HW_FAULT_WILD, /* a table pointer that leads out of the pool: a freed page was followed */
 };
 
 struct hw_result {
 	enum hw_fault fault;
-	uint8_t height;    /* height of the entry at which the walk ended */
-	pte_t pte;         /* that entry: after the updates on success, as read on a fault */
-	uint32_t table;    /* page that holds it (the first page of a concatenated root) */
+	uint8_t height; /* height of the entry at which the walk ended */
+	pte_t pte;      /* that entry: after the updates on success, as read on a fault */
+	uint32_t table; /* page that holds it (the first page of a concatenated root) */
 	uint32_t index;
 	bool set_accessed; /* an A or AF was set, in whatever entry */
 	bool set_dirty;    /* the leaf's D was set: the caller appends to the PML buffer */
@@ -69,9 +69,9 @@ struct hw_cursor {
 	pte_t old;      /* entry that was read, while an update is due; else 0 */
 	uint32_t table; /* page to read next, or read last while an update is due */
 	uint8_t height;
-	uint8_t next;   /* enum hw_next */
-	uint8_t acc;    /* ACC_* bits the access needs */
-	uint8_t set;    /* HW_SET_* so far */
+	uint8_t next; /* enum hw_next */
+	uint8_t acc;  /* ACC_* bits the access needs */
+	uint8_t set;  /* HW_SET_* so far */
 };
 
 enum {
@@ -152,14 +152,14 @@ struct walk2d {
 struct walk2d_result {
 	enum hw_fault fault; /* of stage 2 when .s2_fault, else of stage 1 */
 	bool s2_fault;
-	bool s1ptw;          /* the stage-2 fault met a stage-1 table, not the page */
-	uint8_t n;           /* stage-1 levels down to where the walk ended */
+	bool s1ptw;                   /* the stage-2 fault met a stage-1 table, not the page */
+	uint8_t n;                    /* stage-1 levels down to where the walk ended */
 	uint8_t m[WALK2D_S1_MAX + 1]; /* stage-2 levels down to each leaf, caches not deducted */
 	uint8_t s1_height;
-	uint8_t s2_height;   /* of the last stage-2 leaf */
-	gfn_t gfn;           /* last one translated */
-	kvm_pfn_t pfn;       /* frame of the page on success */
-	unsigned int refs;   /* references counted */
+	uint8_t s2_height; /* of the last stage-2 leaf */
+	gfn_t gfn;         /* last one translated */
+	kvm_pfn_t pfn;     /* frame of the page on success */
+	unsigned int refs; /* references counted */
 };
 
 /**

@@ -69,11 +69,12 @@ static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 	uint64_t addr = pte_addr_bits(&a->f->pte, a->pfn + (v->base - a->start));
 	struct pt_fill fill = { a->proto.v | addr, pte_addr_bits(&a->f->pte, 1) };
 
-	wk->leaf_installed += pt_fill_leafs(pt, v->table, v->index, n, fill);
+	wk->leaf_installed += pt_fill_leafs(pt, (struct pt_span){ v->table, v->index, n }, fill);
 	wk->pte_write += n;
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what is mapped where; a struct would name each twice */
 bool x86_map_range(struct pt *pt, const struct x86_fmt *f, uint32_t root, struct gfn_range r,
 		   kvm_pfn_t pfn, unsigned int goal, const struct spte_parts *parts,
 		   struct work *wk)
@@ -129,6 +130,20 @@ bool x86_split_leaf(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint
 	return true;
 }
 
+bool x86_subtree_frozen(const struct pt *pt, const struct x86_fmt *f, uint32_t table)
+{
+	unsigned int height = pt->meta[table].height;
+
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, table, i);
+
+		if (spte_is_frozen(f, e) || (pte_is_table(&f->pte, e, height) &&
+					     x86_subtree_frozen(pt, f, pt_table_of(pt, e))))
+			return true;
+	}
+	return false;
+}
+
 void x86_drop_subtree(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint32_t *deferred,
 		      struct work *wk)
 {
@@ -179,7 +194,7 @@ static int zap_visit(struct pt *pt, const struct visit *v, void *arg, struct wor
 static uint32_t zap_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
 			 struct work *wk)
 {
-	uint32_t changed = pt_clear_leafs(pt, v->table, v->index, n);
+	uint32_t changed = pt_clear_leafs(pt, (struct pt_span){ v->table, v->index, n });
 
 	note_page(arg, changed, wk);
 	wk->leaf_removed += changed;
@@ -239,7 +254,9 @@ static int wrprot_visit(struct pt *pt, const struct visit *v, void *arg, struct 
 static uint32_t wrprot_page(struct pt *pt, const struct visit *v, uint32_t n, void *arg,
 			    struct work *wk)
 {
-	note_page(arg, pt_clear_bits(pt, v->table, v->index, n, wrprot_bits(arg)), wk);
+	note_page(arg,
+		  pt_clear_bits(pt, (struct pt_span){ v->table, v->index, n }, wrprot_bits(arg)),
+		  wk);
 	return n;
 }
 
@@ -279,7 +296,7 @@ static uint32_t clear_dirty_page(struct pt *pt, const struct visit *v, uint32_t 
 	for (uint32_t i = 0; i < n; i++)
 		if (log_bit(a, *pt_entry(pt, v->table, v->index + i)) != bit)
 			n = i;
-	note_page(a, pt_clear_bits(pt, v->table, v->index, n, bit), wk);
+	note_page(a, pt_clear_bits(pt, (struct pt_span){ v->table, v->index, n }, bit), wk);
 	return n;
 }
 
@@ -372,7 +389,8 @@ static uint32_t age_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 
 	if (!a->f->accessed)
 		return 0; /* tracking by permission moves bits: entry by entry */
-	note_page(a, pt_clear_bits(pt, v->table, v->index, n, a->f->accessed), wk);
+	note_page(a, pt_clear_bits(pt, (struct pt_span){ v->table, v->index, n }, a->f->accessed),
+		  wk);
 	return n;
 }
 

@@ -36,6 +36,9 @@ uint32_t x86_link_table(struct pt *pt, const struct x86_fmt *f, uint32_t table, 
 bool x86_split_leaf(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint32_t index,
 		    bool restore_exec, struct work *wk);
 
+/* x86_subtree_frozen() - somebody holds an entry of the page or of a table below it frozen. */
+bool x86_subtree_frozen(const struct pt *pt, const struct x86_fmt *f, uint32_t table);
+
 /**
  * x86_drop_subtree() - processes a table page that was just unlinked: every entry of it and of the
  * tables below becomes frozen and the pages wait (PT_UNLINKED) on the list that starts at *@deferred,

@@ -114,6 +114,7 @@ uint64_t spte_mmio_gen_of(const struct x86_fmt *f, uint64_t memslot_gen)
  * reaches it.  SIMPLIFIED: KVM moves the gfn's top bits on hosts with L1TF; the gfn here is below
  * 2^39, where nothing moves.  NPT entries carry the access bits W and U beside the marker.
  */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): in the order of KVM's make_mmio_spte */
 pte_t spte_make_mmio(const struct x86_fmt *f, gfn_t gfn, uint64_t gen, unsigned int access)
 {
 	uint64_t g = spte_mmio_gen_of(f, gen);

@@ -112,10 +112,13 @@ PROC(user_mem_abort)
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
 	if (c->me->ret < 0)
 		RETURN(c->me->ret);
-	f->pfn = c->vm->scratch[c->me_nr].word[0];
-	f->map_writable = c->vm->scratch[c->me_nr].word[1] &&
-			  !(c->vm->slots[f->slot].flags & MEM_READONLY) &&
-			  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
+	{
+		struct gup_page p = gup_take(c);
+
+		f->pfn = p.pfn;
+		f->map_writable = p.writable && !(c->vm->slots[f->slot].flags & MEM_READONLY) &&
+				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
+	}
 	CALL_WITH(c->rules->s2_fault_read_lock ? P_s2_fault_shared : P_s2_fault_exclusive, f);
 	f->result = (int8_t)(c->me->ret == -EAGAIN);
 	if (c->me->ret == 0 && f->map_writable && c->rules->s2_mark_after_unlock)

@@ -158,6 +158,27 @@ void srcu_exit(struct ctx *c)
 	wake(c, OBJ_SRCU);
 }
 
+void rcu_enter(struct ctx *c)
+{
+	struct epoch *e = &c->vm->st->rcu;
+
+	g_assert(!(c->me->flags & ACTOR_RCU));
+	c->me->flags |= ACTOR_RCU;
+	c->me->rcu_side = e->idx;
+	e->count[e->idx]++;
+}
+
+void rcu_exit(struct ctx *c)
+{
+	struct epoch *e = &c->vm->st->rcu;
+
+	g_assert(c->me->flags & ACTOR_RCU);
+	c->me->flags &= (uint16_t)~ACTOR_RCU;
+	e->count[c->me->rcu_side]--;
+	c->me->rcu_side = 0;
+	wake(c, OBJ_RCU);
+}
+
 unsigned int pick(struct ctx *c, unsigned int n)
 {
 	unsigned int answer = c->pick < n ? c->pick : 0;

@@ -167,6 +167,8 @@ void lock_drop_read(struct ctx *c, enum obj o);
 /* SRCU and RCU read sections of the acting thread; not nested. */
 void srcu_enter(struct ctx *c);
 void srcu_exit(struct ctx *c);
+void rcu_enter(struct ctx *c);
+void rcu_exit(struct ctx *c);
 
 /* Names an object whose waiters should look again. */
 void wake(struct ctx *c, uint16_t obj);

@@ -5,10 +5,14 @@
 
 enum host_op_kind {
 	HOST_TOUCH, /* op.access, op.stride */
+	HOST_POPULATE, /* the same */
 	HOST_DONTNEED,
 	HOST_HUGEPAGE,
 	HOST_NOHUGEPAGE,
 	HOST_COLLAPSE,
+	HOST_FREE,
+	HOST_COLD, /* and MADV_PAGEOUT, which finds no swap */
+	HOST_REMOVE,
 	HOST_MUNMAP,
 	HOST_REMAP,
 	HOST_PROTECT_R,

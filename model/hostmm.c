@@ -106,11 +106,60 @@ static struct host_view view_of(const struct vm *vm, hva_t hva)
 	return v;
 }
 
+/* Bytes that one table of units spans. */
+static uint64_t gib_bytes(const struct vm *vm)
+{
+	return host_unit_bytes(vm) << vm->cfg->geom.index_bits;
+}
+
+static struct host_unit *gib_of(const struct vm *vm, const struct host_map *m, uint64_t page)
+{
+	uint64_t unit = page >> vm->cfg->geom.index_bits;
+
+	return &vm->units[m->unit0 + align_down_u64(unit, geom_entries(&vm->cfg->geom))];
+}
+
+uint64_t hostmm_cut_bytes(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	if (v.map >= 0 && vm->st->maps[v.map].backing == HOST_HUGE1G)
+		return gib_bytes(vm);
+	return v.map >= 0 && is_hugetlb(&vm->st->maps[v.map]) ? host_unit_bytes(vm)
+							      : host_page_bytes(vm);
+}
+
+hva_t hostmm_vma_end(const struct vm *vm, hva_t hva, hva_t end)
+{
+	struct host_view v = view_of(vm, hva);
+	const struct host_map *m = &vm->st->maps[v.map];
+	const struct host_page *p = &vm->pages[m->page0];
+	uint64_t i = v.page + 1;
+
+	while (i < m->npages && p[i].vma_gone == p[v.page].vma_gone && !p[i].vma_edge)
+		i++;
+	return min_u64(end, m->hva + (i << vm->cfg->geom.page_shift));
+}
+
 bool hostmm_is_hugetlb(const struct vm *vm, hva_t hva)
 {
 	struct host_view v = view_of(vm, hva);
 
 	return v.map >= 0 && is_hugetlb(&vm->st->maps[v.map]);
+}
+
+bool hostmm_is_shared(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return v.map >= 0 && vm->st->maps[v.map].backing == HOST_MEMFD;
+}
+
+bool hostmm_is_huge_zero(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return v.map >= 0 && vm->units[v.unit].kind == UNIT_HZERO;
 }
 
 static kvm_pfn_t frame(const struct host_map *m, uint64_t page, unsigned int copy)
@@ -218,12 +267,14 @@ void hostmm_install(struct vm *vm, hva_t hva, bool write)
 	struct host_page *p = &vm->pages[m->page0 + v.page];
 	bool shared = m->backing == HOST_MEMFD;
 
+	gib_of(vm, m, v.page)->tables = 1;
 	if (is_hugetlb(m) || u->kind == UNIT_HUGE || may_be_huge(vm, m, &v)) {
 		install_huge(vm, &v, write);
 		return;
 	}
 	u->kind = UNIT_SMALL;
-	if (p->kind == PAGE_OWN) {
+	if (p->kind == PAGE_OWN || p->kind == PAGE_CLEAN) {
+		p->kind = PAGE_OWN;
 		p->writable = 1;
 		return;
 	}
@@ -232,6 +283,15 @@ void hostmm_install(struct vm *vm, hva_t hva, bool write)
 	p->writable = (write || shared) && !p->vma_ro;
 	if (p->kind == PAGE_OWN && !shared)
 		p->copy = (p->copy + 1U) & 3U;
+}
+
+void hostmm_write(struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+	struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+
+	if (vm->units[v.unit].kind == UNIT_SMALL && p->kind == PAGE_CLEAN)
+		p->kind = PAGE_OWN;
 }
 
 void hostmm_split_unit(struct vm *vm, hva_t hva)
@@ -246,7 +306,7 @@ void hostmm_split_unit(struct vm *vm, hva_t hva)
 	for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++) {
 		struct host_page *p = &vm->pages[m->page0 + first + i];
 
-		p->kind = u->kind == UNIT_HUGE ? PAGE_OWN : PAGE_ZERO;
+		p->kind = u->kind == UNIT_HUGE ? PAGE_CLEAN : PAGE_ZERO;
 		p->writable = u->kind == UNIT_HUGE && u->writable;
 		p->copy = u->copy & 3U;
 	}
@@ -276,9 +336,9 @@ bool hostmm_cut_notifies(const struct vm *vm, hva_t hva)
 {
 	struct host_view v = view_of(vm, hva);
 
-	return v.map >= 0 && !is_hugetlb(&vm->st->maps[v.map]) &&
-	       vm->st->maps[v.map].backing != HOST_MEMFD &&
-	       (hva & (host_unit_bytes(vm) - 1)) != 0 &&
+	if (v.map < 0 || is_hugetlb(&vm->st->maps[v.map]) || !(hva & (host_unit_bytes(vm) - 1)))
+		return false;
+	return gib_of(vm, &vm->st->maps[v.map], v.page)->tables &&
 	       unit_is_whole(vm, &vm->st->maps[v.map], v.page);
 }
 
@@ -318,19 +378,48 @@ void hostmm_discard(struct vm *vm, hva_t start, hva_t end)
 	}
 }
 
-void hostmm_unmap(struct vm *vm, hva_t start, hva_t end)
+void hostmm_remove(struct vm *vm, hva_t start, hva_t end)
 {
 	hostmm_discard(vm, start, end);
 	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
 		struct host_view v = view_of(vm, at);
+		struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
 
-		if (v.map >= 0) {
-			struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
-
-			p->vma_gone = 1;
-			p->vma_edge = 0;
-		}
+		p->copy = (p->copy + 1U) & 3U;
 	}
+}
+
+/* No VMA is left in @n pages from @first on. */
+static bool is_hole(const struct vm *vm, const struct host_map *m, uint64_t first, uint64_t n)
+{
+	n = min_u64(n, m->npages - first);
+	for (uint64_t i = 0; i < n; i++)
+		if (!vm->pages[m->page0 + first + i].vma_gone)
+			return false;
+	return true;
+}
+
+void hostmm_unmap(struct vm *vm, hva_t start, hva_t end)
+{
+	const struct host_map *m = &vm->st->maps[view_of(vm, start).map];
+	uint64_t unit = geom_pages(&vm->cfg->geom, 1), gib = geom_pages(&vm->cfg->geom, 2);
+	uint64_t from = (start - m->hva) >> vm->cfg->geom.page_shift;
+	uint64_t to = (end - m->hva) >> vm->cfg->geom.page_shift;
+
+	hostmm_discard(vm, start, end);
+	for (uint64_t i = from; i < to; i++) {
+		struct host_page *p = &vm->pages[m->page0 + i];
+
+		p->vma_gone = 1;
+		p->vma_edge = 0;
+	}
+	/* tables over holes go too [free_pgtables] */
+	for (uint64_t i = align_down_u64(from, unit); i < to; i += unit)
+		if (is_hole(vm, m, i, unit))
+			vm->units[unit_of(vm, m, i)].kind = UNIT_NONE;
+	for (uint64_t i = align_down_u64(from, gib); i < to; i += gib)
+		if (is_hole(vm, m, i, gib))
+			gib_of(vm, m, i)->tables = 0;
 }
 
 void hostmm_remap(struct vm *vm, hva_t start, hva_t end)
@@ -348,41 +437,100 @@ void hostmm_remap(struct vm *vm, hva_t start, hva_t end)
 	}
 }
 
+bool hostmm_any_vma(const struct vm *vm, hva_t start, hva_t end)
+{
+	for (hva_t at = start; at < end; at = hostmm_vma_end(vm, at, end))
+		if (hostmm_view(vm, at).vma)
+			return true;
+	return false;
+}
+
+struct gfn_range hostmm_protect_range(const struct vm *vm, hva_t at, hva_t end)
+{
+	const struct rules *r = &vm->cfg->rules;
+
+	if (hostmm_is_hugetlb(vm, at))
+		return (struct gfn_range){ at, end };
+	while (at < end) {
+		struct host_view v = view_of(vm, at);
+		const struct host_map *m = &vm->st->maps[v.map];
+		hva_t gib_end = align_down_u64(at, gib_bytes(vm)) + gib_bytes(vm);
+
+		if (r->host_protect_tables && gib_of(vm, m, v.page)->tables)
+			return (struct gfn_range){ at, end };
+		if (!r->host_protect_tables && vm->units[v.unit].kind != UNIT_NONE)
+			return (struct gfn_range){ at, min_u64(end, gib_end) };
+		at = r->host_protect_tables ? gib_end : hostmm_unit_range(vm, at).end;
+	}
+	return (struct gfn_range){ end, end };
+}
+
+/*
+ * What an entry becomes: of private memory only exclusive pages are made writable at once, and
+ * before 6.2 only by entries that are small and dirty; hugetlb never.
+ */
+static void protect_entry(struct vm *vm, const struct host_view *v, bool writable)
+{
+	const struct host_map *m = &vm->st->maps[v->map];
+	struct host_page *p = &vm->pages[m->page0 + v->page];
+	struct host_unit *u = &vm->units[v->unit];
+	bool all = vm->cfg->rules.host_protect_all;
+
+	if (u->kind == UNIT_SMALL)
+		p->writable = writable && (p->kind == PAGE_OWN || (all && p->kind == PAGE_CLEAN));
+	else if (u->kind == UNIT_HUGE)
+		u->writable = writable && all && !is_hugetlb(m);
+}
+
+/* Two VMAs that differ in nothing become one; those of hugetlb never do. */
+static void merge_at(struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+	struct host_page *p;
+
+	if (v.map < 0 || v.page == 0 || is_hugetlb(&vm->st->maps[v.map]))
+		return;
+	p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
+	if (!p[0].vma_gone && !p[-1].vma_gone && p[0].vma_ro == p[-1].vma_ro)
+		p[0].vma_edge = 0;
+}
+
 void hostmm_protect(struct vm *vm, hva_t start, hva_t end, bool writable)
 {
 	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
 		struct host_view v = view_of(vm, at);
-		struct host_page *p;
 
-		if (v.map < 0)
-			continue;
-		p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
-		p->vma_ro = !writable;
-		/* exclusive anonymous pages are made writable at once (6.1 and later) */
-		if (vm->units[v.unit].kind == UNIT_SMALL)
-			p->writable = writable && p->kind == PAGE_OWN;
-		else if (vm->units[v.unit].kind == UNIT_HUGE)
-			vm->units[v.unit].writable = writable;
+		vm->pages[vm->st->maps[v.map].page0 + v.page].vma_ro = !writable;
+	}
+	merge_at(vm, start);
+	merge_at(vm, end);
+}
+
+void hostmm_protect_entries(struct vm *vm, hva_t start, hva_t end, bool writable)
+{
+	for (hva_t at = start; at < end; at += host_page_bytes(vm)) {
+		struct host_view v = view_of(vm, at);
+
+		protect_entry(vm, &v, writable);
 	}
 }
 
-bool hostmm_any_populated(const struct vm *vm, hva_t start, hva_t end)
+bool hostmm_advice_changes(const struct vm *vm, hva_t start, hva_t end, bool huge)
 {
-	for (hva_t at = start; at < end; at = hostmm_unit_range(vm, at).end) {
-		struct host_view v = view_of(vm, at);
-
-		if (v.map >= 0 && vm->units[v.unit].kind != UNIT_NONE)
+	for (hva_t at = start; at < end; at = hostmm_unit_range(vm, at).end)
+		if (vm->units[view_of(vm, at).unit].no_huge == huge)
 			return true;
-	}
 	return false;
 }
 
+/* Units that the range covers in part are of two VMAs now, and never huge. */
 void hostmm_advise_huge(struct vm *vm, hva_t start, hva_t end, bool huge)
 {
 	for (hva_t at = start; at < end; at = hostmm_unit_range(vm, at).end) {
 		struct host_view v = view_of(vm, at);
+		struct gfn_range r = hostmm_unit_range(vm, at);
 
-		if (v.map >= 0)
+		if (r.start >= start && r.end <= end)
 			vm->units[v.unit].no_huge = !huge;
 	}
 }
@@ -390,13 +538,29 @@ void hostmm_advise_huge(struct vm *vm, hva_t start, hva_t end, bool huge)
 int hostmm_can_collapse(const struct vm *vm, hva_t hva)
 {
 	struct host_view v = view_of(vm, hva);
+	const struct host_map *m = &vm->st->maps[v.map];
+	const struct host_page *p = &vm->pages[m->page0 + v.page];
 
-	if (v.map < 0 || is_hugetlb(&vm->st->maps[v.map]) || vm->units[v.unit].no_huge ||
-	    !unit_is_whole(vm, &vm->st->maps[v.map], v.page))
-		return -EINVAL;
-	if (vm->units[v.unit].kind == UNIT_NONE || vm->units[v.unit].kind == UNIT_HZERO)
-		return -EINVAL;
-	return vm->units[v.unit].kind == UNIT_SMALL;
+	switch ((enum unit_kind)vm->units[v.unit].kind) {
+	case UNIT_NONE:
+		return gib_of(vm, m, v.page)->tables ? -ENOENT : -EINVAL;
+	case UNIT_HUGE:
+	case UNIT_HZERO:
+		return 0;
+	case UNIT_SMALL:
+		for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++)
+			if (p[i].writable)
+				return 1;
+		break;
+	}
+	return -EINVAL;
+}
+
+bool hostmm_may_collapse(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return v.map >= 0 && !is_hugetlb(&vm->st->maps[v.map]) && !vm->units[v.unit].no_huge;
 }
 
 void hostmm_collapse(struct vm *vm, hva_t hva)

@@ -63,6 +63,8 @@ void hostmm_install(struct vm *vm, hva_t hva, bool write);
 void hostmm_split_unit(struct vm *vm, hva_t hva);
 
 bool hostmm_is_hugetlb(const struct vm *vm, hva_t hva);
+bool hostmm_is_shared(const struct vm *vm, hva_t hva);
+bool hostmm_is_huge_zero(const struct vm *vm, hva_t hva);
 
 /* hva range of the huge-page unit around @hva. */
 struct gfn_range hostmm_unit_range(const struct vm *vm, hva_t hva);
@@ -70,19 +72,46 @@ struct gfn_range hostmm_unit_range(const struct vm *vm, hva_t hva);
 /* Does a range partly cover a huge unit, which must then be split?  At or after @hva, below @end. */
 bool hostmm_partial_huge(const struct vm *vm, hva_t hva, hva_t start, hva_t end);
 
-/* A VMA boundary at @hva makes Linux split a huge entry around it, whether there is one or not. */
+/* End of the VMA, or of the hole, that holds @hva; at most @end. */
+hva_t hostmm_vma_end(const struct vm *vm, hva_t hva, hva_t end);
+bool hostmm_any_vma(const struct vm *vm, hva_t start, hva_t end);
+
+/* A VMA boundary may stand at multiples of this: a hugetlb page, else a page. */
+uint64_t hostmm_cut_bytes(const struct vm *vm, hva_t hva);
+
+/*
+ * A VMA boundary at @hva makes Linux split a huge entry around it, whether there is one or not, but
+ * only below a table of units [split_huge_pmd_if_needed].
+ */
 bool hostmm_cut_notifies(const struct vm *vm, hva_t hva);
 void hostmm_cut(struct vm *vm, hva_t hva);
 
-/* Zap, unmap, map again, protect: state of [start, end), page aligned. */
+/* Takes the pages out of the shared file too: the next ones are new. */
+void hostmm_remove(struct vm *vm, hva_t start, hva_t end);
+
+/* Zap, unmap, map again: state of [start, end), page aligned. */
 void hostmm_discard(struct vm *vm, hva_t start, hva_t end);
 void hostmm_unmap(struct vm *vm, hva_t start, hva_t end);
 void hostmm_remap(struct vm *vm, hva_t start, hva_t end);
+
+/* mprotect of a part of one VMA: the VMA, then the entries, in ranges with a notifier each. */
 void hostmm_protect(struct vm *vm, hva_t start, hva_t end, bool writable);
-bool hostmm_any_populated(const struct vm *vm, hva_t start, hva_t end);
+void hostmm_protect_entries(struct vm *vm, hva_t start, hva_t end, bool writable);
+
+/* First range at or after @at that change_protection() notifies for; empty: none is left. */
+struct gfn_range hostmm_protect_range(const struct vm *vm, hva_t at, hva_t end);
+
+/* The VMM has written through an entry that grants it. */
+void hostmm_write(struct vm *vm, hva_t hva);
+
+bool hostmm_advice_changes(const struct vm *vm, hva_t start, hva_t end, bool huge);
 void hostmm_advise_huge(struct vm *vm, hva_t start, hva_t end, bool huge);
 
-/* MADV_COLLAPSE of one unit: 1 to be done, 0 already huge, -errno. */
+/*
+ * MADV_COLLAPSE: does the VMA admit it; of one whole unit: 1 to be done, 0 already huge, -ENOENT
+ * nothing there, which ends the call, -EINVAL no entry that grants write, or no table of units.
+ */
+bool hostmm_may_collapse(const struct vm *vm, hva_t hva);
 int hostmm_can_collapse(const struct vm *vm, hva_t hva);
 void hostmm_collapse(struct vm *vm, hva_t hva);
 
@@ -94,6 +123,21 @@ static inline uint64_t host_page_bytes(const struct vm *vm)
 static inline uint64_t host_unit_bytes(const struct vm *vm)
 {
 	return host_page_bytes(vm) << vm->cfg->geom.index_bits;
+}
+
+/* The page that gup left in the acting actor's scratch; taken once, so that nothing stale stays. */
+struct gup_page {
+	kvm_pfn_t pfn;
+	bool writable;
+};
+
+static inline struct gup_page gup_take(struct ctx *c)
+{
+	uint64_t *word = c->vm->scratch[c->me_nr].word;
+	struct gup_page p = { .pfn = word[0], .writable = word[1] != 0 };
+
+	word[0] = word[1] = 0;
+	return p;
 }
 
 #endif

@@ -180,6 +180,10 @@ void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn)
 	const struct memslot *s = &c->vm->slots[slot];
 	uint64_t rel = gfn - s->base_gfn;
 
+	if (!s->in_use || rel >= s->npages) {
+		c->vm->st->freed_slot_used++;
+		return;
+	}
 	if (!memslot_is_logging(s) || c->rules->inject == INJ_SKIP_DIRTY_MARK)
 		return;
 	if (c->vm->cfg->ring_entries && c->me_nr < c->vm->cfg->nr_vcpus)

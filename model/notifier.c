@@ -171,7 +171,9 @@ PROC(gup)
 			break;
 		STEP("gup:fault");
 		if (f->phase == HF_PLAIN) {
-			hostmm_install(c->vm, f->hva, f->write);
+			/* under the page-table lock: somebody else may have been faster */
+			if (hostmm_fault(c->vm, f->hva, f->write) == HF_PLAIN)
+				hostmm_install(c->vm, f->hva, f->write);
 			continue;
 		}
 		{
@@ -186,7 +188,9 @@ PROC(gup)
 			f->end = r.end;
 		}
 		CALL(P_notifier_start, l_range, .start = f->start, .end = f->end);
-		if (f->phase == HF_UNZERO) {
+		if (hostmm_fault(c->vm, f->hva, f->write) != (enum host_fault)f->phase) {
+			STEP("gup:lost"); /* the entry changed before its lock was taken */
+		} else if (f->phase == HF_UNZERO) {
 			hostmm_split_unit(c->vm, f->hva);
 		} else {
 			hostmm_install(c->vm, f->hva, true);
@@ -210,8 +214,9 @@ PROC(gup)
 
 struct l_host {
 	hva_t at, end;
-	hva_t start;
-	uint8_t cut;
+	hva_t start, next;
+	int32_t err;
+	uint8_t cut; /* enum host_op_kind; of host_cut: it notifies */
 };
 
 /* All ranges of the record in order; stands in for the notifiers that the model would raise. */
@@ -229,140 +234,317 @@ PROC(recorded_ranges)
 	END;
 }
 
-PROC(notify)
+/* The model's own notifier around a change of page tables; none when the record's ran. */
+PROC(notify_begin)
 {
 	BEGIN(l_range);
-	if (c->hva_queue)
-		RETURN(0);
-	CALL(P_notifier_start, l_range, .start = f->start, .end = f->end);
-	CALL(P_notifier_end, l_range, .start = f->start, .end = f->end);
+	if (!c->hva_queue)
+		CALL(P_notifier_start, l_range, .start = f->start, .end = f->end);
 	RETURN(0);
 	END;
 }
 
+PROC(notify_end)
+{
+	BEGIN(l_range);
+	STEP("notify:changed");
+	if (!c->hva_queue)
+		CALL(P_notifier_end, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}
+
+/* Accesses by the VMM, or MADV_POPULATE_*, which has errors of its own. */
 PROC(host_touch)
 {
 	BEGIN(l_host);
 	for (f->at = f->start; f->at < f->end; f->at += c->vm->ops[c->me_nr].stride) {
-		if (hostmm_fault(c->vm, f->at, c->vm->ops[c->me_nr].access == ACC_W) == HF_NONE)
+		if (hostmm_fault(c->vm, f->at, c->vm->ops[c->me_nr].access == ACC_W) == HF_NONE) {
+			if (f->cut == HOST_TOUCH && c->vm->ops[c->me_nr].access == ACC_W)
+				hostmm_write(c->vm, f->at);
 			continue;
+		}
 		CALL(P_gup, l_gup, .hva = f->at, .write = c->vm->ops[c->me_nr].access == ACC_W);
+		(void)gup_take(c);
 		if (c->me->ret < 0)
-			RETURN(c->me->ret);
+			RETURN(f->cut == HOST_TOUCH            ? c->me->ret
+			       : hostmm_view(c->vm, f->at).vma ? -EINVAL
+							       : -ENOMEM);
 	}
 	RETURN(0);
 	END;
 }
 
-/* MADV_DONTNEED: the range, and inside it the units that must be split because they stick out. */
-PROC(host_dontneed)
+/* The range, and inside it the units that must be split because they stick out. */
+PROC(dontneed_vma)
 {
 	BEGIN(l_host);
-	if (c->rules->trace_hugetlb_twice && hostmm_is_hugetlb(c->vm, f->start))
-		CALL(P_notify, l_range, .start = f->start, .end = f->end);
-	CALL(P_notify, l_range, .start = f->start, .end = f->end);
-	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
-		if (!hostmm_partial_huge(c->vm, f->at, f->start, f->end))
-			continue;
-		CALL(P_notify, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
-		     .end = hostmm_unit_range(c->vm, f->at).end);
-		hostmm_split_unit(c->vm, f->at);
-	}
-	hostmm_discard(c->vm, f->start, f->end);
-	RETURN(0);
-	END;
-}
+	if (hostmm_is_hugetlb(c->vm, f->start)) {
+		uint64_t bytes = hostmm_cut_bytes(c->vm, f->start);
 
-/* VMA boundaries at both ends: each splits the huge entry around it and notifies for that unit. */
-PROC(host_cut_ends)
-{
-	BEGIN(l_host);
-	if (hostmm_cut_notifies(c->vm, f->start))
-		CALL(P_notify, l_range, .start = hostmm_unit_range(c->vm, f->start).start,
-		     .end = hostmm_unit_range(c->vm, f->start).end);
-	hostmm_cut(c->vm, f->start);
-	if (hostmm_cut_notifies(c->vm, f->end))
-		CALL(P_notify, l_range, .start = hostmm_unit_range(c->vm, f->end).start,
-		     .end = hostmm_unit_range(c->vm, f->end).end);
-	hostmm_cut(c->vm, f->end);
-	RETURN(0);
-	END;
-}
-
-PROC(host_collapse)
-{
-	BEGIN(l_host);
-	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
-		if (hostmm_can_collapse(c->vm, f->at) < 0)
+		if (f->start & (bytes - 1))
 			RETURN(-EINVAL);
-		if (hostmm_can_collapse(c->vm, f->at) == 0)
+		f->end = align_down_u64(f->end, bytes);
+		if (f->start == f->end)
+			RETURN(0);
+	}
+	CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+	if (c->rules->trace_hugetlb_twice && hostmm_is_hugetlb(c->vm, f->start)) {
+		CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+		CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
+	}
+	/* unit by unit, each checked under its page-table lock: an earlier one may fill up again */
+	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
+		while (hostmm_partial_huge(c->vm, f->at, f->start, f->end)) {
+			CALL(P_notify_begin, l_range,
+			     .start = hostmm_unit_range(c->vm, f->at).start,
+			     .end = hostmm_unit_range(c->vm, f->at).end);
+			hostmm_split_unit(c->vm, f->at);
+			CALL(P_notify_end, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+			     .end = hostmm_unit_range(c->vm, f->at).end);
+		}
+		hostmm_discard(c->vm, f->at, min_u64(f->end, hostmm_unit_range(c->vm, f->at).end));
+	}
+	CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}
+
+/* A VMA boundary at f->at: the huge entry around it is split, which notifies for that unit. */
+PROC(host_cut)
+{
+	BEGIN(l_host);
+	f->cut = hostmm_cut_notifies(c->vm, f->at);
+	if (f->cut)
+		CALL(P_notify_begin, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+	hostmm_cut(c->vm, f->at);
+	if (f->cut)
+		CALL(P_notify_end, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+	RETURN(0);
+	END;
+}
+
+/* Both ends may be VMA boundaries: no page of hugetlb reaches over them. */
+static bool may_cut(const struct ctx *c, const struct l_host *f)
+{
+	return ((f->start | f->end) & (hostmm_cut_bytes(c->vm, f->start) - 1)) == 0;
+}
+
+PROC(protect_vma)
+{
+	BEGIN(l_host);
+	if (!may_cut(c, f))
+		RETURN(-EINVAL);
+	CALL(P_host_cut, l_host, .at = f->start);
+	CALL(P_host_cut, l_host, .at = f->end);
+	hostmm_protect(c->vm, f->start, f->end, f->cut == HOST_PROTECT_RW);
+	for (f->next = f->start; f->next < f->end;) {
+		{
+			struct gfn_range r = hostmm_protect_range(c->vm, f->next, f->end);
+
+			f->at = r.start;
+			f->next = r.end;
+		}
+		if (f->at == f->next)
+			break;
+		CALL(P_notify_begin, l_range, .start = f->at, .end = f->next);
+		hostmm_protect_entries(c->vm, f->at, f->next, f->cut == HOST_PROTECT_RW);
+		CALL(P_notify_end, l_range, .start = f->at, .end = f->next);
+	}
+	RETURN(0);
+	END;
+}
+
+PROC(advise_vma)
+{
+	BEGIN(l_host);
+	if (!may_cut(c, f))
+		RETURN(-EINVAL);
+	CALL(P_host_cut, l_host, .at = f->start);
+	CALL(P_host_cut, l_host, .at = f->end);
+	hostmm_advise_huge(c->vm, f->start, f->end, f->cut == HOST_HUGEPAGE);
+	RETURN(0);
+	END;
+}
+
+/*
+ * Each unit on its own.  One that cannot be collapsed is an error at the end, one that is empty ends
+ * the call [madvise_collapse: SCAN_PMD_NONE is not among the results that go on].
+ */
+PROC(collapse_vma)
+{
+	BEGIN(l_host);
+	f->at = hostmm_unit_range(c->vm, f->start + host_unit_bytes(c->vm) - 1).start;
+	f->end = hostmm_unit_range(c->vm, f->end).start;
+	if (!hostmm_may_collapse(c->vm, f->start) || f->at > f->end)
+		RETURN(-EINVAL);
+	for (; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
+		int can = hostmm_can_collapse(c->vm, f->at);
+
+		if (can == -ENOENT)
+			RETURN(-EINVAL);
+		if (can <= 0) {
+			f->err = can < 0 ? can : f->err;
 			continue;
-		CALL(P_notify, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		}
+		CALL(P_notify_begin, l_range, .start = f->at,
 		     .end = hostmm_unit_range(c->vm, f->at).end);
 		hostmm_collapse(c->vm, f->at);
+		CALL(P_notify_end, l_range, .start = f->at,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
 	}
+	RETURN(f->err);
+	END;
+}
+
+/*
+ * MADV_FREE, MADV_COLD, MADV_PAGEOUT.  A huge page that sticks out of the range is split: its entry,
+ * then the page, with a notifier each [split_folio, try_to_migrate_one].  SIMPLIFIED: nothing is
+ * reclaimed.
+ */
+PROC(free_vma)
+{
+	BEGIN(l_host);
+	if (hostmm_is_hugetlb(c->vm, f->start) ||
+	    (f->cut == HOST_FREE && hostmm_is_shared(c->vm, f->start)))
+		RETURN(-EINVAL);
+	if (f->cut == HOST_FREE)
+		CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
+		if (hostmm_is_huge_zero(c->vm, f->at) ||
+		    !hostmm_partial_huge(c->vm, f->at, f->start, f->end))
+			continue;
+		CALL(P_notify_begin, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+		hostmm_split_unit(c->vm, f->at);
+		CALL(P_notify_end, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+		CALL(P_notify_begin, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+		CALL(P_notify_end, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
+		     .end = hostmm_unit_range(c->vm, f->at).end);
+	}
+	if (f->cut == HOST_FREE)
+		CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
 	RETURN(0);
 	END;
 }
 
-/* Host operations whose change to the host page tables is one step. */
-static void host_change(struct vm *vm, enum host_op_kind kind, hva_t start, hva_t end)
+/* MADV_REMOVE: a hole in the shared file. */
+PROC(remove_vma)
 {
-	switch (kind) {
-	case HOST_MUNMAP:
-		hostmm_unmap(vm, start, end);
-		break;
-	case HOST_REMAP:
-		hostmm_remap(vm, start, end);
-		break;
+	BEGIN(l_host);
+	if (hostmm_is_hugetlb(c->vm, f->start))
+		RETURN(-EACCES);
+	if (!hostmm_is_shared(c->vm, f->start))
+		RETURN(-EINVAL);
+	if (!hostmm_view(c->vm, f->start).vma_writable)
+		RETURN(-EACCES);
+	CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+	hostmm_remove(c->vm, f->start, f->end);
+	CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}
+
+/* What a call does to one VMA; P_NONE when it changes nothing there. */
+static uint16_t vma_proc(const struct vm *vm, const struct l_host *f)
+{
+	switch ((enum host_op_kind)f->cut) {
+	case HOST_DONTNEED:
+		return P_dontneed_vma;
+	case HOST_COLLAPSE:
+		return P_collapse_vma;
+	case HOST_FREE:
+	case HOST_COLD:
+		return P_free_vma;
+	case HOST_REMOVE:
+		return P_remove_vma;
 	case HOST_PROTECT_R:
 	case HOST_PROTECT_RW:
-		hostmm_protect(vm, start, end, kind == HOST_PROTECT_RW);
-		break;
+		return hostmm_view(vm, f->start).vma_writable == (f->cut == HOST_PROTECT_RW)
+			       ? P_NONE
+			       : P_protect_vma;
 	case HOST_HUGEPAGE:
 	case HOST_NOHUGEPAGE:
-		hostmm_advise_huge(vm, start, end, kind == HOST_HUGEPAGE);
-		break;
+		return hostmm_advice_changes(vm, f->start, f->next, f->cut == HOST_HUGEPAGE)
+			       ? P_advise_vma
+			       : P_NONE;
 	case HOST_TOUCH:
-	case HOST_DONTNEED:
-	case HOST_COLLAPSE:
+	case HOST_POPULATE:
+	case HOST_MUNMAP:
+	case HOST_REMAP:
 	case HOST_AGE:
 		break;
 	}
+	return P_NONE;
 }
 
-/* One host line of the script, by the kind in the actor's op. */
+/* munmap, and what mmap(MAP_FIXED) takes away first. */
+PROC(host_munmap)
+{
+	BEGIN(l_host);
+	if (!hostmm_any_vma(c->vm, f->start, f->end))
+		RETURN(0);
+	if (!may_cut(c, f))
+		RETURN(-EINVAL);
+	CALL(P_host_cut, l_host, .at = f->start);
+	CALL(P_host_cut, l_host, .at = f->end);
+	CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+	if (c->rules->trace_hugetlb_twice && hostmm_is_hugetlb(c->vm, f->start)) {
+		CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
+		CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
+	}
+	hostmm_unmap(c->vm, f->start, f->end);
+	CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}
+
+/*
+ * One host line of the script, by the kind in the actor's op; madvise and mprotect VMA by VMA.  A
+ * hole ends mprotect; madvise goes on and reports it [madvise_walk_vmas].
+ */
 PROC(host_op)
 {
 	BEGIN(l_host);
 	f->start = c->vm->ops[c->me_nr].hva;
 	f->end = f->start + c->vm->ops[c->me_nr].size;
-	if (c->hva_queue && c->vm->ops[c->me_nr].kind != HOST_TOUCH)
-		CALL(P_recorded_ranges, l_host, 0);
 	f->cut = c->vm->ops[c->me_nr].kind;
-	if (f->cut == HOST_TOUCH) {
-		CALL(P_host_touch, l_host, .start = f->start, .end = f->end);
+	if (f->cut == HOST_TOUCH || f->cut == HOST_POPULATE) {
+		CALL(P_host_touch, l_host, .start = f->start, .end = f->end, .cut = f->cut);
 		RETURN(c->me->ret);
 	}
-	if (f->cut == HOST_DONTNEED) {
-		CALL(P_host_dontneed, l_host, .start = f->start, .end = f->end);
-		RETURN(c->me->ret);
-	}
-	if (f->cut == HOST_COLLAPSE) {
-		CALL(P_host_collapse, l_host, .start = f->start, .end = f->end);
-		RETURN(c->me->ret);
-	}
+	if (c->hva_queue)
+		CALL(P_recorded_ranges, l_host, 0);
 	if (f->cut == HOST_AGE) {
 		CALL(P_notifier_age, l_range, .start = f->start, .end = f->end,
 		     .flag = (uint8_t)c->vm->ops[c->me_nr].flags);
 		RETURN(0);
 	}
-	if (f->cut == HOST_MUNMAP || f->cut == HOST_PROTECT_R || f->cut == HOST_PROTECT_RW) {
-		CALL(P_host_cut_ends, l_host, .start = f->start, .end = f->end);
-		if (f->cut == HOST_MUNMAP || hostmm_any_populated(c->vm, f->start, f->end))
-			CALL(P_notify, l_range, .start = f->start, .end = f->end);
+	if (f->cut == HOST_MUNMAP || f->cut == HOST_REMAP) {
+		CALL(P_host_munmap, l_host, .start = f->start, .end = f->end);
+		if (c->me->ret == 0 && f->cut == HOST_REMAP)
+			hostmm_remap(c->vm, f->start, f->end);
+		RETURN(c->me->ret);
 	}
-	host_change(c->vm, (enum host_op_kind)f->cut, f->start, f->end);
-	RETURN(0);
+	for (; f->start < f->end; f->start = f->next) {
+		f->next = hostmm_vma_end(c->vm, f->start, f->end);
+		if (!hostmm_view(c->vm, f->start).vma) {
+			f->err = -ENOMEM;
+			if (f->cut == HOST_PROTECT_R || f->cut == HOST_PROTECT_RW)
+				break;
+			continue;
+		}
+		f->at = vma_proc(c->vm, f);
+		if (f->at == P_NONE)
+			continue;
+		CALL((uint16_t)f->at, l_host, .start = f->start, .end = f->next, .cut = f->cut);
+		if (c->me->ret < 0)
+			RETURN(c->me->ret);
+	}
+	RETURN(f->err);
 	END;
 }

@@ -36,12 +36,14 @@ static const struct base {
 		.nx_any_table = true, .trace_memslot_flush = false, .trace_flush_with_address = true,
 		.trace_hugetlb_twice = true } },
 	{ "x86-6.12", "Linux 6.12 (recorded: 6.12.95)", {
-		X86_COMMON, .spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
+		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		.spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
 		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
-		X86_COMMON, .spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
+		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
 		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true,
@@ -52,12 +54,14 @@ static const struct base {
 		.s2_vmid_counted = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
 		.trace_hugetlb_twice = true } },
 	{ "arm64-6.12", "Linux 6.12 (recorded: 6.12.95)", {
-		ARM_COMMON, .commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
+		ARM_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		.commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
 		.s2_range_ops = true, .s2_relax_local = true, .s2_eager_split = true,
 		.s2_fault_read_lock = true, .s2_mark_after_unlock = true,
 		.trace_memslot_flush = true, .trace_no_level = INT32_MAX, .ring_supported = true } },
 	{ "arm64-7.0", "Linux 7.0 (unrecorded)", {
-		ARM_COMMON, .commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
+		ARM_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		.commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
 		.s2_range_ops = true, .s2_relax_local = true, .s2_eager_split = true,
 		.s2_fault_read_lock = true, .s2_mark_after_unlock = true,
 		.trace_memslot_flush = true, .trace_no_level = INT32_MAX, .ring_supported = true,

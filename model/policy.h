@@ -136,6 +136,10 @@ struct rules {
 	bool s2_vmid_counted; /* remote_tlb_flush_requests counts whole-VMID flushes */
 	bool ring_supported;
 
+	/* host mm */
+	bool host_protect_all;    /* 6.2+: mprotect makes huge and clean entries writable too */
+	bool host_protect_tables; /* 6.12: mprotect notifies from the first table of units on */
+
 	/* commit hooks and userfault */
 	uint8_t commit;        /* enum commit_hook */
 	uint8_t uf_common;     /* enum uf_common_hook */

@@ -393,13 +393,17 @@ static bool run_ioctl(struct script *s, const struct lang_line *l, int *ret, GEr
 	return ok;
 }
 
-static bool host_kind(const struct lang_line *l, struct op *op, GError **error)
+static void host_kind(const struct lang_line *l, struct op *op)
 {
 	static const int advice[] = {
 		[LANG_ADVICE_DONTNEED] = HOST_DONTNEED,
 		[LANG_ADVICE_HUGEPAGE] = HOST_HUGEPAGE,
 		[LANG_ADVICE_NOHUGEPAGE] = HOST_NOHUGEPAGE,
 		[LANG_ADVICE_COLLAPSE] = HOST_COLLAPSE,
+		[LANG_ADVICE_FREE] = HOST_FREE,
+		[LANG_ADVICE_COLD] = HOST_COLD,
+		[LANG_ADVICE_PAGEOUT] = HOST_COLD,
+		[LANG_ADVICE_REMOVE] = HOST_REMOVE,
 	};
 	const struct lang_host *h = &l->u.host;
 
@@ -417,20 +421,12 @@ static bool host_kind(const struct lang_line *l, struct op *op, GError **error)
 		op->kind = HOST_AGE;
 	else if ((size_t)h->advice < G_N_ELEMENTS(advice))
 		op->kind = (uint8_t)advice[h->advice];
-	else if (h->advice == LANG_ADVICE_POPULATE_READ ||
-		 h->advice == LANG_ADVICE_POPULATE_WRITE) {
-		op->kind = HOST_TOUCH;
+	else {
+		op->kind = HOST_POPULATE;
 		op->stride = 4096;
 		op->access = h->advice == LANG_ADVICE_POPULATE_WRITE ? ACC_W : ACC_R;
-	} else {
-		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			    "advice: expected dontneed, hugepage, nohugepage, collapse, "
-			    "populate_read or "
-			    "populate_write; the model knows no other");
-		return false;
 	}
 	op->flags = (uint32_t)h->age;
-	return true;
 }
 
 static bool run_host(struct script *s, const struct lang_line *l, int *ret, GError **error)
@@ -440,7 +436,8 @@ static bool run_host(struct script *s, const struct lang_line *l, int *ret, GErr
 	bool ok;
 
 	*op = (struct op){ .size = l->u.host.len };
-	if (!host_kind(l, op, error) || !resolve(s, &l->u.host.loc, &op->hva, error) ||
+	host_kind(l, op);
+	if (!resolve(s, &l->u.host.loc, &op->hva, error) ||
 	    !need_inside(s, &l->u.host, op->hva, error))
 		return false;
 	actor_start(s->vm, a, P_host_op, &(struct l_req){ 0 }, sizeof(struct l_req));

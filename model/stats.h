@@ -14,6 +14,7 @@
 	X(remote_tlb_flush, "remote TLB flushes that reached a vCPU")                              \
 	X(remote_tlb_flush_requests, "remote TLB flushes asked for")                               \
 	X(mmu_shadow_zapped, "shadow pages zapped")                                                \
+	X(mmu_recycled, "shadow pages zapped to stay within the VM's budget")                      \
 	X(mmu_cache_miss, "shadow pages allocated")                                                \
 	X(pages_4k, "leaves of 4 KiB")                                                             \
 	X(pages_2m, "leaves of 2 MiB")                                                             \

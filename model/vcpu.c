@@ -260,6 +260,7 @@ PROC(guest_op)
 		f->what = (uint8_t)run_guest(c, f);
 		STEP("guest:exit");
 		vcpu_exit(c);
+		f->fetched = 0; /* the code page may have lost its mapping meanwhile */
 		if (f->what == STOP_END) {
 			exit_event(c, EXIT_DONE, 0, 0);
 			break;

@@ -14,6 +14,7 @@
  *   V5  the table pool satisfies pt_check()
  *   V6  every leaf lies within one slot, holds the frame that the host page table has there, is no
  *       larger than the host's mapping and not more permissive than host and slot allow
+ *   V7  no step used a memslot object after it was freed
  */
 #ifndef MODEL_VM_H
 #define MODEL_VM_H
@@ -318,6 +319,7 @@ struct vm_state {
 	uint32_t nr_maps;
 	uint32_t serial;      /* creation order of shadow pages */
 	uint32_t words_used;  /* high water of the words pool */
+	uint32_t freed_slot_used; /* V7: steps that used a slot object after it was freed */
 	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
 	struct host_map maps[VM_MAX_MAPS];
 };
@@ -393,7 +395,7 @@ static inline uint32_t vm_actor_mm(const struct vm *vm)
 	return vm->cfg->nr_vcpus + 1;
 }
 
-/* vm_check() - V1 to V6 at rest; @why receives a constant sentence on failure. */
+/* vm_check() - V1 to V7 at rest; @why receives a constant sentence on failure. */
 bool vm_check(const struct vm *vm, const char **why);
 
 #endif

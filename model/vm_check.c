@@ -51,7 +51,9 @@ static bool check_counts(const struct vm *vm, const char **why)
 			logging += memslot_is_logging(&vm->slots[memslots_ids(vm, as, 0)[i]]);
 	for (uint32_t i = 1; i < memslot_objects(&vm->cfg->limits) && in_use < vm->st->nr_slots; i++)
 		in_use += vm->slots[i].in_use;
-	if (logging != vm->st->nr_memslots_dirty_logging)
+	if (vm->st->freed_slot_used)
+		*why = "V7: a memslot object was used after it was freed";
+	else if (logging != vm->st->nr_memslots_dirty_logging)
 		*why = "V4: nr_memslots_dirty_logging is wrong";
 	else if (vm->st->sets[0][0].count + vm->st->sets[1][0].count != vm->st->nr_slots)
 		*why = "V4: a slot object is lost";

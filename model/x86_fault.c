@@ -10,7 +10,7 @@
 #include "model/x86.h"
 
 enum {
-	FAST_TRIES = 4,
+	FAST_TRIES = 5, /* the first and four retries */
 };
 
 static bool is_write(const struct l_fault *f)
@@ -60,7 +60,7 @@ static enum ret_pf handle_mmio_page_fault(struct ctx *c, gfn_t gfn)
 /* Fast path: fault on a present entry by a write, or on a not-present one without A/D flags. */
 static bool can_be_fast(const struct ctx *c, const struct l_fault *f)
 {
-	if (f->err & PFERR_RSVD)
+	if ((f->err & PFERR_RSVD) || f->gfn >= geom_limit(&c->vm->cfg->geom))
 		return false;
 	if (!(f->err & PFERR_PRESENT))
 		return !vm_x86_fmt(c->vm)->accessed;
@@ -94,6 +94,7 @@ static pte_t fast_value(const struct ctx *c, const struct l_fault *f, pte_t old,
 PROC(fast_page_fault)
 {
 	BEGIN(l_fault);
+	rcu_enter(c);
 	f->result = RET_PF_INVALID;
 	for (f->tries = 0; f->tries < FAST_TRIES; f->tries++) {
 		{
@@ -136,6 +137,7 @@ PROC(fast_page_fault)
 				 .a = f->result == RET_PF_FIXED      ? 1
 				      : f->result == RET_PF_SPURIOUS ? 2
 								     : 0 });
+	rcu_exit(c);
 	c->stats.pf_fast += f->result != RET_PF_INVALID;
 	RETURN(f->result);
 	END;
@@ -252,9 +254,13 @@ PROC(x86_page_fault)
 		count_result(c, c->me->ret);
 		if (c->me->ret != RET_PF_CONTINUE)
 			RETURN(c->me->ret);
-		f->pfn = c->vm->scratch[c->me_nr].word[0];
-		f->map_writable = c->vm->scratch[c->me_nr].word[1] &&
-				  !(c->vm->slots[f->slot].flags & MEM_READONLY);
+		{
+			struct gup_page p = gup_take(c);
+
+			f->pfn = p.pfn;
+			f->map_writable =
+				p.writable && !(c->vm->slots[f->slot].flags & MEM_READONLY);
+		}
 		if ((c->vm->slots[f->slot].flags & MEM_USERFAULT) &&
 		    c->rules->uf_size == UF_SIZE_FAULTIN)
 			f->max_height = 0;
@@ -277,7 +283,9 @@ PROC(tdp_fault)
 		emit(c, &(struct event){
 				.kind = EV_SPTE_REQUESTED, .gfn = f->gfn, .height = f->goal });
 		STEP("tdp_fault:checked");
+		rcu_enter(c);
 		CALL_WITH(P_tdp_map, f);
+		rcu_exit(c);
 		f->result = (int8_t)c->me->ret;
 	}
 	lock_drop_read(c, OBJ_MMU_LOCK);
@@ -291,6 +299,7 @@ PROC(legacy_fault)
 	BEGIN(l_fault);
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	lock_take_write(c, OBJ_MMU_LOCK);
+	CALL(P_legacy_make_available, l_range, 0);
 	f->result = RET_PF_RETRY;
 	if (!is_stale(c, f)) {
 		hugepage_adjust(c, f);
@@ -426,6 +435,10 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
 	if (pte_eq(e, f->old))
 		return RET_PF_SPURIOUS;
 	if (!entry_is(c, f->table, f->index, f->old))
+		return RET_PF_RETRY;
+	/* SIMPLIFIED: KVM waits for a frozen entry inside the subtree; here the fault is retried */
+	if (pte_is_table(pt->fmt, f->old, f->goal) &&
+	    x86_subtree_frozen(pt, fmt, pt_table_of(pt, f->old)))
 		return RET_PF_RETRY;
 	pt_set(pt, f->table, f->index, e, &c->work);
 	c->work.leaf_installed++;

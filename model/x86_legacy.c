@@ -13,6 +13,11 @@
 
 enum {
 	PREFETCH_GROUP = 8, /* PTE_PREFETCH_NUM */
+	/* budget of shadow pages [arch/x86/include/asm/kvm_host.h] */
+	PAGES_PER_SP = 50, /* KVM_MEMSLOT_PAGES_TO_MMU_PAGES_RATIO */
+	MIN_SPS = 64,      /* KVM_MIN_ALLOC_MMU_PAGES */
+	MIN_FREE_SPS = 5,  /* KVM_MIN_FREE_MMU_PAGES */
+	REFILL_SPS = 25,   /* KVM_REFILL_PAGES */
 };
 
 /* A live shadow page of this base, height and address space, linked or not; 0 none. */
@@ -263,26 +268,83 @@ static void empty_sp(struct ctx *c, uint32_t t)
 			pt_set(&c->vm->pt, t, i, (pte_t){ c->vm->pt.fmt->empty }, &c->work);
 }
 
+/* Takes a page out of the tables: its leaves go, its children and its parent forget it. */
+static void zap_sp(struct ctx *c, uint32_t t)
+{
+	struct pt *pt = &c->vm->pt;
+	struct pt_meta *m = &pt->meta[t];
+
+	emit(c, &(struct event){ .kind = EV_PREPARE_ZAP, .gfn = m->base, .height = m->height });
+	c->stats.mmu_shadow_zapped++;
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, t, i);
+
+		if (pte_is_table(pt->fmt, e, m->height))
+			pt->meta[pt_table_of(pt, e)].parent = 0;
+	}
+	empty_sp(c, t);
+	if (m->parent)
+		pt_set(pt, m->parent, pt_index(pt, m->base, m->height + 1U),
+		       (pte_t){ pt->fmt->empty }, &c->work);
+	m->parent = 0;
+}
+
+/* Shadow pages that must go before a fault may allocate; 0 when the budget suffices. */
+static uint64_t missing_sps(const struct vm *vm)
+{
+	uint64_t max = max_u64(vm->st->nr_memslot_pages / PAGES_PER_SP, MIN_SPS);
+	uint64_t free = max - min_u64(max, vm->pt.head->nr_live);
+
+	return free >= MIN_FREE_SPS ? 0 : REFILL_SPS - free;
+}
+
+/*
+ * Over its budget the VM loses its oldest shadow pages, roots in use excepted; one flush.  mmu_lock
+ * is held for write [KVM v6.1 arch/x86/kvm/mmu/mmu.c: make_mmu_pages_available,
+ * kvm_mmu_zap_oldest_mmu_pages].  SIMPLIFIED: loading a root does not ask for room.
+ */
+PROC(legacy_make_available)
+{
+	BEGIN(l_range);
+	f->n = missing_sps(c->vm);
+	f->root = 0; /* list of the pages to free */
+	while (f->n && (f->slot = next_sp(c->vm, f->i)) != 0) {
+		f->i = c->vm->pt.meta[f->slot].serial;
+		if (c->vm->pt.meta[f->slot].flags & PT_F_ROOT)
+			continue;
+		zap_sp(c, f->slot);
+		pt_unlink(&c->vm->pt, f->slot);
+		c->vm->pt.meta[f->slot].link = f->root;
+		f->root = f->slot;
+		f->n--;
+		c->stats.mmu_recycled++;
+		STEP("zap_oldest_mmu_pages:page");
+	}
+	if (f->root)
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	pt_free_list(&c->vm->pt, &f->root, &c->work);
+	RETURN(0);
+	END;
+}
+
 /* Every shadow page in order of creation, one flush, then the pages go; a root in use stays. */
 PROC(legacy_zap_obsolete)
 {
 	BEGIN(l_range);
 	for (f->i = 0; (f->slot = next_sp(c->vm, f->i)) != 0;) {
-		const struct pt_meta *m = &c->vm->pt.meta[f->slot];
-
-		f->i = m->serial;
+		f->i = c->vm->pt.meta[f->slot].serial;
 		f->hit = 1;
-		emit(c, &(struct event){
-				.kind = EV_PREPARE_ZAP, .gfn = m->base, .height = m->height });
-		c->stats.mmu_shadow_zapped++;
-		empty_sp(c, f->slot);
+		zap_sp(c, f->slot);
 		STEP("zap_obsolete_pages:page");
 	}
 	if (f->hit)
 		CALL(P_flush_remote_tlbs, l_req, 0);
 	for (uint32_t t = 1; t < c->vm->pt.head->high_water; t++)
-		if (c->vm->pt.meta[t].state == PT_LIVE && !(c->vm->pt.meta[t].flags & PT_F_ROOT))
-			pt_free(&c->vm->pt, t, &c->work);
+		if (c->vm->pt.meta[t].state == PT_LIVE && !(c->vm->pt.meta[t].flags & PT_F_ROOT)) {
+			pt_unlink(&c->vm->pt, t);
+			c->vm->pt.meta[t].link = c->vm->st->deferred;
+			c->vm->st->deferred = t;
+		}
 	for (uint32_t i = 0; i < VM_MAX_ROOTS; i++)
 		c->vm->st->roots[i].scheduled = 0;
 	roots_release(c);

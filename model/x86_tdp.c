@@ -454,12 +454,20 @@ static bool find_collapsible(struct ctx *c, struct l_range *f, struct pt_pos *ou
 }
 
 /* 6.1: freeze, process the subtree, flush, clear.  6.12: flush, clear, process the subtree. */
+static bool child_frozen(const struct ctx *c, const struct l_fault *f)
+{
+	return x86_subtree_frozen(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old));
+}
+
 PROC(zap_collapsible_one)
 {
 	BEGIN(l_fault);
+	rcu_enter(c);
 	if (c->rules->zap_order == ZAP_FREEZE_DROP_FLUSH) {
 		pt_set(&c->vm->pt, f->table, f->index, (pte_t){ vm_x86_fmt(c->vm)->frozen },
 		       &c->work);
+		while (child_frozen(c, f))
+			STEP("zap_collapsible:wait");
 		x86_drop_subtree(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old),
 				 &c->vm->st->deferred, &c->work);
 		STEP("zap_collapsible:freeze");
@@ -471,6 +479,8 @@ PROC(zap_collapsible_one)
 		STEP("zap_collapsible:freeze");
 		CALL(P_flush_range, l_range, .start = f->gfn,
 		     .n = geom_pages(&c->vm->cfg->geom, f->goal));
+		while (child_frozen(c, f))
+			STEP("zap_collapsible:wait");
 		pt_set_quiet(c, f->table, f->index, (pte_t){ c->vm->pt.fmt->empty });
 		emit(c, &(struct event){ .kind = EV_SPTE_CHANGED,
 					 .gfn = f->gfn,
@@ -480,6 +490,7 @@ PROC(zap_collapsible_one)
 		x86_drop_subtree(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old),
 				 &c->vm->st->deferred, &c->work);
 	}
+	rcu_exit(c);
 	STEP("zap_collapsible:clear");
 	RETURN(0);
 	END;

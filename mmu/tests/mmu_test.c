@@ -28,6 +28,7 @@ bool rng_once_in(struct rng *r, uint64_t n)
 /* What the last test_seed() gave: for messages only. */
 static uint64_t last_seed, last_round;
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the seed of a test, then its round */
 uint64_t test_seed(uint64_t preset, uint64_t round)
 {
 	const char *text = getenv("S2_TEST_SEED");
@@ -40,11 +41,13 @@ uint64_t test_seed(uint64_t preset, uint64_t round)
 const char *test_text(const char *format, ...)
 {
 	static char text[512];
-	int n = snprintf(text, sizeof(text), "S2_TEST_SEED=%llu, round %llu: ",
-			 (unsigned long long)last_seed, (unsigned long long)last_round);
+	int n = snprintf(text, sizeof(text),
+			 "S2_TEST_SEED=%llu, round %llu: ", (unsigned long long)last_seed,
+			 (unsigned long long)last_round);
 	va_list args;
 
 	va_start(args, format);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is the line above */
 	vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
 	va_end(args);
 	return text;

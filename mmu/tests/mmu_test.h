@@ -17,6 +17,16 @@
 			ck_abort_msg("%s", test_text(__VA_ARGS__));                                \
 	} while (0)
 
+#define must_be(cond) must((cond), "%s does not hold", #cond)
+
+#define must_eq(a, b)                                                                              \
+	do {                                                                                       \
+		unsigned long long must_a = (unsigned long long)(a);                               \
+		unsigned long long must_b = (unsigned long long)(b);                               \
+                                                                                                   \
+		must(must_a == must_b, "%s is 0x%llx, %s is 0x%llx", #a, must_a, #b, must_b);      \
+	} while (0)
+
 struct rng {
 	uint64_t state;
 };

@@ -8,7 +8,11 @@ const struct s2_cfg s2_cfgs[NR_CFGS] = {
 	{ .cache_line = 64 },
 	{ .cache_line = 64, .fwb = true, .dic = true },
 	{ .cache_line = 64, .locked_marker = true, .range_ops = true },
-	{ .cache_line = 64, .locked_marker = true, .range_ops = true, .tlb_range = true, .fwb = true },
+	{ .cache_line = 64,
+	  .locked_marker = true,
+	  .range_ops = true,
+	  .tlb_range = true,
+	  .fwb = true },
 };
 
 static uint64_t span(const struct s2_test *t, unsigned int height)
@@ -47,7 +51,8 @@ static void on_change(void *arg, gfn_t gfn, unsigned int height, pte_t old, pte_
 	}
 	for (size_t i = 0; is && !was && i < t->nr_broken; i++)
 		if (overlap(gfn, span(t, height), t->broken[i].base, span(t, t->broken[i].height)))
-			s2_test_violate(t, "I-PT1: a new value before the TLBI for the old one completed");
+			s2_test_violate(
+				t, "I-PT1: a new value before the TLBI for the old one completed");
 }
 
 /* --- The checker: contents of the TLBs. */
@@ -97,8 +102,8 @@ static void check_leaf_entry(struct s2_test *t, const struct tlb_entry *e)
 		    ((now.v ^ e->pte.v) & ~(S2_PERM_MASK | S2_AF | S2_SW)) == 0;
 
 	if (!same && !is_broken(t, e->gfn, span(t, e->height)))
-		s2_test_violate(t, e->kind == TLB_S2 ? "I-TLB1: stale stage-2 entry" :
-					       "I-TLB2: stale combined entry");
+		s2_test_violate(t, e->kind == TLB_S2 ? "I-TLB1: stale stage-2 entry"
+						     : "I-TLB2: stale combined entry");
 	else if (same && !t->flush_owed && (e->access & ~s2_access(now)))
 		s2_test_violate(t, "an entry grants what the tables no longer grant");
 }
@@ -150,9 +155,12 @@ void s2_test_check(struct s2_test *t)
 
 /* --- The checker: TLBIs. */
 
-void s2_test_invalidate(struct s2_test *t, enum tlb_inv_op op, const struct s2_tlbi *tlbi, int8_t level)
+void s2_test_invalidate(struct s2_test *t, enum tlb_inv_op op, const struct s2_tlbi *tlbi,
+			int8_t level)
 {
-	struct tlb_inv inv = { .op = (uint8_t)op, .level = level, .ctx.vmid = VMID,
+	struct tlb_inv inv = { .op = (uint8_t)op,
+			       .level = level,
+			       .ctx.vmid = VMID,
 			       .gfn = tlbi->gfn,
 			       .pages = tlbi->kind == S2_TLBI_RANGE ? tlbi->pages : 1 };
 	unsigned int pes = tlbi->kind == S2_TLBI_IPA_NSH || t->wrong == WRONG_LOCAL ? 1 : NR_PES;
@@ -170,9 +178,9 @@ static void check_ipa(struct s2_test *t, const struct s2_tlbi *tlbi)
 		s2_test_violate(t, "I-TLB5: a TLBI for which nothing was removed");
 		return;
 	}
-	if (pte_is_table(t->p.pt.fmt, last->old, last->height) ?
-		    tlbi->level != S2_LEVEL_NONE :
-		    tlbi->level != geom_arm_level(last->height))
+	if (pte_is_table(t->p.pt.fmt, last->old, last->height)
+		    ? tlbi->level != S2_LEVEL_NONE
+		    : tlbi->level != geom_arm_level(last->height))
 		s2_test_violate(t, "I-TLB3: the hint is not the level of the removed leaf");
 }
 
@@ -186,8 +194,8 @@ static void settle(struct s2_test *t, const struct s2_tlbi *tlbi)
 		bool done = true;
 
 		if (tlbi->kind == S2_TLBI_IPA)
-			done = t->deferred ? i + 1 == t->nr_broken :
-					     overlap(tlbi->gfn, 1, b->base, span(t, b->height));
+			done = t->deferred ? i + 1 == t->nr_broken
+					   : overlap(tlbi->gfn, 1, b->base, span(t, b->height));
 		else if (tlbi->kind == S2_TLBI_RANGE)
 			done = overlap(tlbi->gfn, tlbi->pages, b->base, span(t, b->height));
 		if (!done)
@@ -275,7 +283,7 @@ static void speculate(struct s2_test *t)
 {
 	for (unsigned int n = (unsigned int)rng_below(&t->r, 4); n > 0; n--)
 		s2_test_fill(t, (unsigned int)rng_below(&t->r, NR_PES),
-			  windows_gfn(&t->ws, rng_below(&t->r, windows_size(&t->ws))));
+			     windows_gfn(&t->ws, rng_below(&t->r, windows_size(&t->ws))));
 	if (rng_once_in(&t->r, 40))
 		tlb_reset(&t->tlb_cfg, t->pe[rng_below(&t->r, NR_PES)]);
 }

@@ -34,10 +34,10 @@ struct broken {
 enum wrong {
 	RIGHT,
 	WRONG_SKIPPED,
-	WRONG_NO_S2,    /* stage-2 part missing */
-	WRONG_NO_S1,    /* stage-1 part missing */
-	WRONG_LEVEL,    /* hint of another level */
-	WRONG_LOCAL,    /* not broadcast */
+	WRONG_NO_S2, /* stage-2 part missing */
+	WRONG_NO_S1, /* stage-1 part missing */
+	WRONG_LEVEL, /* hint of another level */
+	WRONG_LOCAL, /* not broadcast */
 	NR_WRONG,
 };
 

@@ -42,13 +42,13 @@ START_TEST(arm_geometry_follows_kvm_in_levels_and_concatenation)
 	struct pt_geom g;
 
 	ck_assert_msg(geom_find(row->name, &g), "%s", row->name);
-	ck_assert(geom_check(&g));
-	ck_assert_uint_eq(g.arch, PT_ARM64);
-	ck_assert_uint_eq(g.heights, row->levels);
-	ck_assert_int_eq(geom_arm_level(geom_root_height(&g)), row->start_level);
-	ck_assert_uint_eq(geom_root_tables(&g), row->start_tables);
-	ck_assert_uint_eq(g.max_leaf_height, row->max_leaf_height);
-	ck_assert_uint_eq(g.pa_bits, row->pa_bits);
+	must_be(geom_check(&g));
+	must_eq(g.arch, PT_ARM64);
+	must_eq(g.heights, row->levels);
+	must_eq(geom_arm_level(geom_root_height(&g)), row->start_level);
+	must_eq(geom_root_tables(&g), row->start_tables);
+	must_eq(g.max_leaf_height, row->max_leaf_height);
+	must_eq(g.pa_bits, row->pa_bits);
 	ck_assert_str_eq(g.name, row->name);
 }
 END_TEST
@@ -62,11 +62,10 @@ START_TEST(every_arm_size_covers_its_ipa_space_with_at_most_16_start_tables)
 	for (unsigned int bits = 32; bits <= 52; bits++) {
 		snprintf(name, sizeof(name), "arm64-%uk-%u", granules[_i], bits);
 		ck_assert_msg(geom_find(name, &g), "%s", name);
-		ck_assert(geom_check(&g));
-		ck_assert_uint_eq(g.ia_bits, bits);
+		must_be(geom_check(&g));
+		must_eq(g.ia_bits, bits);
 		ck_assert_uint_le(geom_root_tables(&g), 16);
-		ck_assert_uint_ge((uint64_t)geom_root_tables(&g)
-					  << geom_shift(&g, g.heights),
+		ck_assert_uint_ge((uint64_t)geom_root_tables(&g) << geom_shift(&g, g.heights),
 				  geom_limit(&g));
 		/* the last start table is used */
 		ck_assert_uint_ge((geom_limit(&g) - 1) >> geom_shift(&g, g.heights),
@@ -92,15 +91,15 @@ START_TEST(x86_geometry_has_512_entries_and_leaves_up_to_1_gib)
 {
 	struct pt_geom g;
 
-	ck_assert(geom_find(x86_rows[_i].name, &g));
-	ck_assert(geom_check(&g));
-	ck_assert_uint_eq(g.heights, x86_rows[_i].levels);
-	ck_assert_uint_eq(g.ia_bits, x86_rows[_i].ia_bits);
-	ck_assert_uint_eq(geom_entries(&g), 512);
-	ck_assert_uint_eq(geom_root_tables(&g), 1);
-	ck_assert_uint_eq(geom_pages(&g, 1), 512);
-	ck_assert_uint_eq(geom_pages(&g, g.max_leaf_height), 262144);
-	ck_assert_int_eq(geom_x86_level(g.max_leaf_height), 3);
+	must_be(geom_find(x86_rows[_i].name, &g));
+	must_be(geom_check(&g));
+	must_eq(g.heights, x86_rows[_i].levels);
+	must_eq(g.ia_bits, x86_rows[_i].ia_bits);
+	must_eq(geom_entries(&g), 512);
+	must_eq(geom_root_tables(&g), 1);
+	must_eq(geom_pages(&g, 1), 512);
+	must_eq(geom_pages(&g, g.max_leaf_height), 262144);
+	must_eq(geom_x86_level(g.max_leaf_height), 3);
 }
 END_TEST
 
@@ -114,11 +113,11 @@ START_TEST(small_granules_keep_the_page_and_shrink_the_index)
 		for (unsigned int levels = 2; levels <= 4; levels++) {
 			snprintf(name, sizeof(name), "%s-%ux%u", kinds[_i], bits, levels);
 			ck_assert_msg(geom_find(name, &g), "%s", name);
-			ck_assert(geom_check(&g));
-			ck_assert_uint_eq(geom_entries(&g), 1U << bits);
-			ck_assert_uint_eq(g.heights, levels);
-			ck_assert_uint_eq(geom_page_size(&g), 4096);
-			ck_assert_uint_eq(geom_limit(&g), 1U << (bits * levels));
+			must_be(geom_check(&g));
+			must_eq(geom_entries(&g), 1U << bits);
+			must_eq(g.heights, levels);
+			must_eq(geom_page_size(&g), 4096);
+			must_eq(geom_limit(&g), 1U << (bits * levels));
 			ck_assert_uint_ge(g.max_leaf_height, 1);
 			ck_assert_uint_le(g.max_leaf_height, 2);
 		}
@@ -126,9 +125,29 @@ START_TEST(small_granules_keep_the_page_and_shrink_the_index)
 END_TEST
 
 static const char *const bad_names[] = {
-	"", "ept", "ept3", "ept6", "npt", "ept4x", "arm64-4k-31", "arm64-4k-53", "arm64-8k-40",
-	"arm64-4k-40x", "arm64-4k", "ept-3x2", "ept-0x2", "ept-2x1", "ept-2x5", "sparc-2x2", "ept-2x2 ",
-	"ept- 2x2", "ept-+2x2", "arm64-+4k-40", "arm64-4k- 40", "ept-02x2", "arm64-4294967300k-40",
+	"",
+	"ept",
+	"ept3",
+	"ept6",
+	"npt",
+	"ept4x",
+	"arm64-4k-31",
+	"arm64-4k-53",
+	"arm64-8k-40",
+	"arm64-4k-40x",
+	"arm64-4k",
+	"ept-3x2",
+	"ept-0x2",
+	"ept-2x1",
+	"ept-2x5",
+	"sparc-2x2",
+	"ept-2x2 ",
+	"ept- 2x2",
+	"ept-+2x2",
+	"arm64-+4k-40",
+	"arm64-4k- 40",
+	"ept-02x2",
+	"arm64-4294967300k-40",
 	"a-name-that-is-longer-than-any-geometry-name",
 };
 
@@ -139,7 +158,7 @@ START_TEST(bad_names_are_refused_and_leave_the_result_alone)
 	memset(&g, 0x5a, sizeof(g));
 	ck_assert_msg(!geom_find(bad_names[_i], &g), "%s was taken", bad_names[_i]);
 	for (size_t i = 0; i < sizeof(g); i++)
-		ck_assert_uint_eq(((const uint8_t *)&g)[i], 0x5a);
+		must_eq(((const uint8_t *)&g)[i], 0x5a);
 }
 END_TEST
 
@@ -147,35 +166,35 @@ START_TEST(geom_check_refuses_each_broken_rule)
 {
 	struct pt_geom good, g;
 
-	ck_assert(geom_find("arm64-4k-40", &good));
+	must_be(geom_find("arm64-4k-40", &good));
 	g = good;
 	g.index_bits = 0;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.index_bits = 14;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.heights = 6;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.max_leaf_height = g.heights;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.root_extra_bits = 5;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.arch = PT_X86; /* with concatenated start tables */
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 	g = good;
 	g.ia_bits = 41;
-	ck_assert(!geom_check(&g));
+	must_be(!geom_check(&g));
 }
 END_TEST
 
 START_TEST(index_base_and_span_agree_at_every_height)
 {
-	static const char *const names[] = { "ept5", "arm64-4k-40", "arm64-16k-48", "arm64-64k-46",
-					     "arm64-1x4", "ept-2x3" };
+	static const char *const names[] = { "ept5",         "arm64-4k-40", "arm64-16k-48",
+					     "arm64-64k-46", "arm64-1x4",   "ept-2x3" };
 	struct rng r = { test_seed(1, (uint64_t)_i) };
 	struct pool p;
 
@@ -183,7 +202,7 @@ START_TEST(index_base_and_span_agree_at_every_height)
 	for (unsigned int i = 0; i < 1000; i++) {
 		gfn_t gfn = rng_below(&r, geom_limit(&p.pt.geom)), rebuilt = 0;
 
-		ck_assert_uint_eq(gpa_to_gfn(&p.pt.geom, gfn_to_gpa(&p.pt.geom, gfn)), gfn);
+		must_eq(gpa_to_gfn(&p.pt.geom, gfn_to_gpa(&p.pt.geom, gfn)), gfn);
 		for (unsigned int h = 0; h < p.pt.geom.heights; h++) {
 			gfn_t base = geom_base(&p.pt.geom, gfn, h);
 
@@ -191,7 +210,7 @@ START_TEST(index_base_and_span_agree_at_every_height)
 			ck_assert_uint_le(base, gfn);
 			ck_assert_uint_lt(gfn - base, geom_pages(&p.pt.geom, h));
 		}
-		ck_assert_uint_eq(rebuilt, gfn);
+		must_eq(rebuilt, gfn);
 	}
 	pool_fini(&p);
 }

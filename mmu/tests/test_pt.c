@@ -8,8 +8,8 @@ enum {
 	CAPACITY = 64,
 };
 
-static const char *const geoms[] = { "ept4", "ept-1x3", "npt-2x2", "arm64-4k-43", "arm64-16k-40",
-				     "arm64-64k-46" };
+static const char *const geoms[] = { "ept4",        "ept-1x3",      "npt-2x2",
+				     "arm64-4k-43", "arm64-16k-40", "arm64-64k-46" };
 enum {
 	NR_GEOMS = 6,
 };
@@ -23,7 +23,7 @@ static void assert_broken(const struct pool *p, const char *text)
 {
 	const char *why = NULL;
 
-	ck_assert(!pt_check(&p->pt, &why));
+	must_be(!pt_check(&p->pt, &why));
 	ck_assert_str_eq(why, text);
 }
 
@@ -36,12 +36,12 @@ START_TEST(new_page_holds_the_empty_value_and_nothing_is_used)
 	pool_init(&p, geoms[_i], &fmt()->pte, CAPACITY);
 	pool_check(&p);
 	t = pt_alloc(&p.pt, 0, 0, &wk);
-	ck_assert_uint_eq(t, 1);
+	must_eq(t, 1);
 	for (uint32_t i = 0; i < geom_entries(&p.pt.geom); i++)
-		ck_assert_uint_eq(pt_entry(&p.pt, t, i)->v, fmt()->pte.empty);
-	ck_assert_uint_eq(p.pt.meta[t].nr_used, 0);
-	ck_assert_uint_eq(p.head.nr_live, 1);
-	ck_assert_uint_eq(wk.table_alloc, 1);
+		must_eq(pt_entry(&p.pt, t, i)->v, fmt()->pte.empty);
+	must_eq(p.pt.meta[t].nr_used, 0);
+	must_eq(p.head.nr_live, 1);
+	must_eq(wk.table_alloc, 1);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -56,21 +56,20 @@ START_TEST(root_takes_as_many_consecutive_pages_as_are_concatenated)
 	pool_init(&p, geoms[_i], &fmt()->pte, CAPACITY);
 	n = geom_root_tables(&p.pt.geom);
 	hole = pt_alloc(&p.pt, 0, 0, &wk);
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), 2);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), 2);
 	pt_free(&p.pt, hole, &wk);
 	root = pt_alloc_root(&p.pt, &wk);
 	/* one free page is no room for several */
-	ck_assert_uint_eq(root, n == 1 ? 1 : 3);
+	must_eq(root, n == 1 ? 1 : 3);
 	for (uint32_t i = 0; i < n; i++) {
-		ck_assert_uint_eq(p.pt.meta[root + i].height, geom_root_height(&p.pt.geom));
-		ck_assert_uint_eq(p.pt.meta[root + i].base,
-				  i * geom_pages(&p.pt.geom, p.pt.geom.heights));
+		must_eq(p.pt.meta[root + i].height, geom_root_height(&p.pt.geom));
+		must_eq(p.pt.meta[root + i].base, i * geom_pages(&p.pt.geom, p.pt.geom.heights));
 	}
 	pool_check(&p);
 	/* the hole is still there for a single page */
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), n == 1 ? 3 : 1);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), n == 1 ? 3 : 1);
 	pt_free(&p.pt, root, &wk);
-	ck_assert_uint_eq(p.head.nr_live, 2);
+	must_eq(p.head.nr_live, 2);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -89,11 +88,11 @@ START_TEST(freed_page_is_zero_and_the_lowest_free_one_is_taken_next)
 	pt_free(&p.pt, t[7], &wk);
 	pt_free(&p.pt, t[3], &wk);
 	for (uint32_t i = 0; i < geom_entries(&p.pt.geom); i++)
-		ck_assert_uint_eq(pt_entry(&p.pt, t[3], i)->v, 0);
+		must_eq(pt_entry(&p.pt, t[3], i)->v, 0);
 	pool_check(&p);
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), t[3]);
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), t[7]);
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), t[9] + 1);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), t[3]);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), t[7]);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), t[9] + 1);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -108,9 +107,9 @@ START_TEST(full_pool_gives_page_zero_and_stays_as_it_was)
 	ck_assert_uint_ne(pt_alloc(&p.pt, 0, 0, &wk), 0);
 	ck_assert_uint_ne(pt_alloc(&p.pt, 0, 0, &wk), 0);
 	ck_assert_uint_ne(pt_alloc(&p.pt, 0, 0, &wk), 0);
-	ck_assert_uint_eq(pt_alloc(&p.pt, 0, 0, &wk), 0);
-	ck_assert_uint_eq(p.head.nr_live, 3);
-	ck_assert_uint_eq(wk.table_alloc, 3);
+	must_eq(pt_alloc(&p.pt, 0, 0, &wk), 0);
+	must_eq(p.head.nr_live, 3);
+	must_eq(wk.table_alloc, 3);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -130,14 +129,14 @@ START_TEST(unlinked_pages_stay_readable_until_their_list_is_freed)
 		p.pt.meta[t[i]].link = list;
 		list = t[i];
 	}
-	ck_assert_uint_eq(p.head.nr_live, 0);
-	ck_assert_uint_eq(p.head.nr_unlinked, 3);
-	ck_assert_uint_eq(pt_entry(&p.pt, t[1], 0)->v, fmt()->frozen);
+	must_eq(p.head.nr_live, 0);
+	must_eq(p.head.nr_unlinked, 3);
+	must_eq(pt_entry(&p.pt, t[1], 0)->v, fmt()->frozen);
 	pool_check(&p);
 	pt_free_list(&p.pt, &list, &wk);
-	ck_assert_uint_eq(list, 0);
-	ck_assert_uint_eq(p.head.nr_unlinked, 0);
-	ck_assert_uint_eq(wk.table_free, 3);
+	must_eq(list, 0);
+	must_eq(p.head.nr_unlinked, 0);
+	must_eq(wk.table_free, 3);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -155,12 +154,12 @@ START_TEST(set_counts_used_entries_and_links_parents)
 	last = pt_index(&p.pt, geom_limit(&p.pt.geom) - 1, geom_root_height(&p.pt.geom));
 	child = x86_link_table(&p.pt, f, root, last, &wk);
 	ck_assert_uint_ne(child, 0);
-	ck_assert_uint_eq(p.pt.meta[child].parent, root);
-	ck_assert_uint_eq(p.pt.meta[root + geom_root_tables(&p.pt.geom) - 1].nr_used, 1);
-	ck_assert_uint_eq(pt_entry_gfn(&p.pt, root, last), p.pt.meta[child].base);
+	must_eq(p.pt.meta[child].parent, root);
+	must_eq(p.pt.meta[root + geom_root_tables(&p.pt.geom) - 1].nr_used, 1);
+	must_eq(pt_entry_gfn(&p.pt, root, last), p.pt.meta[child].base);
 	pool_check(&p);
 	pt_set(&p.pt, root, last, (pte_t){ f->pte.empty }, &wk);
-	ck_assert_uint_eq(p.pt.meta[root + geom_root_tables(&p.pt.geom) - 1].nr_used, 0);
+	must_eq(p.pt.meta[root + geom_root_tables(&p.pt.geom) - 1].nr_used, 0);
 	pt_free(&p.pt, child, &wk);
 	pool_check(&p);
 	pool_fini(&p);
@@ -181,16 +180,16 @@ START_TEST(lookup_ends_at_the_deepest_entry_of_the_path)
 	root = pt_alloc_root(&p.pt, &wk);
 	gfn = geom_limit(&p.pt.geom) - 1;
 	at = pt_lookup(&p.pt, root, gfn);
-	ck_assert_uint_eq(at.height, geom_root_height(&p.pt.geom));
-	ck_assert_uint_eq(at.value.v, f->pte.empty);
-	ck_assert(x86_map_range(&p.pt, f, root, (struct gfn_range){ gfn, gfn + 1 }, 42, 0, &parts,
-				&wk));
+	must_eq(at.height, geom_root_height(&p.pt.geom));
+	must_eq(at.value.v, f->pte.empty);
+	must_be(x86_map_range(&p.pt, f, root, (struct gfn_range){ gfn, gfn + 1 }, 42, 0, &parts,
+			      &wk));
 	at = pt_lookup(&p.pt, root, gfn);
-	ck_assert_uint_eq(at.height, 0);
-	ck_assert_uint_eq(pte_pfn(&f->pte, at.value), 42);
+	must_eq(at.height, 0);
+	must_eq(pte_pfn(&f->pte, at.value), 42);
 	at = pt_lookup(&p.pt, root, gfn - 1);
-	ck_assert_uint_eq(at.height, 0);
-	ck_assert_uint_eq(at.value.v, f->pte.empty);
+	must_eq(at.height, 0);
+	must_eq(at.value.v, f->pte.empty);
 	pool_check(&p);
 	pool_fini(&p);
 }
@@ -204,7 +203,7 @@ static uint32_t small_tree(struct pool *p, struct work *wk)
 
 	pool_init(p, "ept-2x3", &fmt()->pte, CAPACITY);
 	root = pt_alloc_root(&p->pt, wk);
-	ck_assert(x86_map_range(&p->pt, fmt(), root, (struct gfn_range){ 0, 1 }, 42, 0, &parts, wk));
+	must_be(x86_map_range(&p->pt, fmt(), root, (struct gfn_range){ 0, 1 }, 42, 0, &parts, wk));
 	pool_check(p);
 	return root;
 }
@@ -291,11 +290,11 @@ START_TEST(observer_hears_gfn_height_and_both_values_of_a_change)
 	p.pt.obs = &obs;
 	p.pt.obs_arg = &seen;
 	pt_set(&p.pt, root, 3, (pte_t){ fmt()->frozen }, &wk);
-	ck_assert_uint_eq(seen.changed, 1);
-	ck_assert_uint_eq(seen.gfn, 48);
-	ck_assert_uint_eq(seen.height, 2);
-	ck_assert_uint_eq(seen.old.v, fmt()->pte.empty);
-	ck_assert_uint_eq(seen.now.v, fmt()->frozen);
+	must_eq(seen.changed, 1);
+	must_eq(seen.gfn, 48);
+	must_eq(seen.height, 2);
+	must_eq(seen.old.v, fmt()->pte.empty);
+	must_eq(seen.now.v, fmt()->frozen);
 	pool_fini(&p);
 }
 END_TEST
@@ -308,7 +307,8 @@ static void fill(TCase *tc)
 	tcase_add_loop_test(tc, freed_page_is_zero_and_the_lowest_free_one_is_taken_next, 0,
 			    NR_GEOMS);
 	tcase_add_loop_test(tc, full_pool_gives_page_zero_and_stays_as_it_was, 0, NR_GEOMS);
-	tcase_add_loop_test(tc, unlinked_pages_stay_readable_until_their_list_is_freed, 0, NR_GEOMS);
+	tcase_add_loop_test(tc, unlinked_pages_stay_readable_until_their_list_is_freed, 0,
+			    NR_GEOMS);
 	tcase_add_loop_test(tc, set_counts_used_entries_and_links_parents, 0, NR_GEOMS);
 	/* frames of x86 leaves are in 4 KiB */
 	tcase_add_loop_test(tc, lookup_ends_at_the_deepest_entry_of_the_path, 0, 4);

@@ -133,6 +133,36 @@ START_TEST(map_without_a_table_page_leaves_all_as_it_was)
 }
 END_TEST
 
+START_TEST(split_without_room_for_the_whole_tree_leaves_all_as_it_was)
+{
+	struct gfn_range block = { 0, 16 };
+	struct s2_test t;
+	struct s2_op op;
+	pte_t before;
+
+	s2_test_init(&t, "arm64-2x3", &s2_cfgs[2]);
+	op = s2_test_op(&t, S2_OP_MAP, block);
+	op.access = ACC_R;
+	ck_assert_int_eq(s2_op_sync(&t.p.pt, &t.cfg, &op, NULL, NULL, &t.wk), S2_DONE);
+	before = s2_test_entry(&t, 0, 2);
+	for (uint32_t room = 0; room <= 5; room++) {
+		t.p.pt.capacity = t.p.head.nr_live + 1 + room;
+		op = s2_test_op(&t, S2_OP_SPLIT, block);
+		op.whole = 2;
+		ck_assert_int_eq(s2_op_sync(&t.p.pt, &t.cfg, &op, NULL, NULL, &t.wk),
+				 room < 5 ? S2_NEED_TABLE : S2_DONE);
+		pool_check(&t.p);
+		if (room < 5) {
+			ck_assert_uint_eq(s2_test_entry(&t, 0, 2).v, before.v);
+			ck_assert_uint_eq(t.wk.leaf_installed, 1);
+			ck_assert_uint_eq(t.p.head.nr_live, 1);
+		}
+	}
+	ck_assert_uint_eq(t.wk.leaf_installed - t.wk.leaf_removed, 16);
+	s2_test_fini(&t);
+}
+END_TEST
+
 START_TEST(map_that_finds_its_leaf_gives_up_and_a_locked_entry_stops_it)
 {
 	struct s2_test t;
@@ -251,7 +281,9 @@ END_TEST
 /* --- Ranges: instructions are replayed and must cover the range exactly. */
 
 /* As the kernel's loop decomposes it, page by page [KVM v6.12 tlbflush.h: __flush_tlb_range_op]. */
-static unsigned int replay(const struct pt_geom *g, gfn_t gfn, uint64_t pages, unsigned int *singles)
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): start, then length */
+static unsigned int replay(const struct pt_geom *g, gfn_t gfn, uint64_t pages,
+			   unsigned int *singles)
 {
 	unsigned int n = 0;
 
@@ -311,11 +343,13 @@ END_TEST
 
 static void fill_suite(TCase *tc)
 {
-	tcase_add_loop_test(tc, checker_finds_each_wrong_tlbi_and_nothing_wrong_in_the_right_ones, 0,
-			    NR_SCENES * NR_CFGS);
+	tcase_add_loop_test(tc, checker_finds_each_wrong_tlbi_and_nothing_wrong_in_the_right_ones,
+			    0, NR_SCENES * NR_CFGS);
 	tcase_add_loop_test(tc, map_without_a_table_page_leaves_all_as_it_was, 0, NR_CFGS);
+	tcase_add_test(tc, split_without_room_for_the_whole_tree_leaves_all_as_it_was);
 	tcase_add_test(tc, map_that_finds_its_leaf_gives_up_and_a_locked_entry_stops_it);
-	tcase_add_loop_test(tc, first_mapping_stores_a_marker_only_where_the_kernel_does, 0, NR_CFGS);
+	tcase_add_loop_test(tc, first_mapping_stores_a_marker_only_where_the_kernel_does, 0,
+			    NR_CFGS);
 	tcase_add_test(tc, deferred_unmap_issues_one_range_even_where_nothing_was_mapped);
 	tcase_add_test(tc, unmap_inside_a_block_takes_all_of_it_with_the_address_of_entry);
 	tcase_add_loop_test(tc, cache_lines_are_those_of_the_leaf_and_none_with_fwb_or_dic, 0,

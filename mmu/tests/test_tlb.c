@@ -283,11 +283,13 @@ static void assert_subset(const struct tlb_cfg *cfg, struct tlb *t, struct list 
 	held.nr = 0;
 	tlb_visit(cfg, t, collect, &held);
 	must(held.nr == t->nr, "%u visited, %u held", held.nr, t->nr);
-	must(cfg->form != TLB_SET || held.nr == model->nr, "set holds %u of %u", held.nr, model->nr);
+	must(cfg->form != TLB_SET || held.nr == model->nr, "set holds %u of %u", held.nr,
+	     model->nr);
 	for (unsigned int i = 0; i < held.nr; i++) {
 		const struct tlb_entry *e = list_find(model, &held.e[i]);
 
-		must(e && memcmp(e, &held.e[i], sizeof(*e)) == 0, "an entry that was not filled so");
+		must(e && memcmp(e, &held.e[i], sizeof(*e)) == 0,
+		     "an entry that was not filled so");
 	}
 }
 
@@ -341,7 +343,8 @@ static void probe_both(const struct tlb_cfg *cfg, struct tlb *t, struct list *mo
 			    memcmp(&m->ctx, &want.ctx, sizeof(want.ctx)) == 0;
 	}
 	while (tlb_match(cfg, t, &key, n, &e)) {
-		must(key.page - e.page < span(cfg, e.height), "an entry that does not cover the page");
+		must(key.page - e.page < span(cfg, e.height),
+		     "an entry that does not cover the page");
 		n++;
 	}
 	must(cfg->form != TLB_SET || n == expected, "%u matches, expected %u", n, expected);
@@ -351,7 +354,8 @@ static void probe_both(const struct tlb_cfg *cfg, struct tlb *t, struct list *mo
 		return;
 	must(memcmp(&first, &found, sizeof(found)) == 0, "probe and first match differ");
 	must((res == TLB_DENIED) == ((found.access & acc) != acc), "rights: result %d", res);
-	must(res != TLB_HIT || !(acc & ACC_W) || !(found.flags & TLB_CLEAN), "write hit while clean");
+	must(res != TLB_HIT || !(acc & ACC_W) || !(found.flags & TLB_CLEAN),
+	     "write hit while clean");
 }
 
 START_TEST(random_use_agrees_with_a_list_of_entries)
@@ -418,8 +422,12 @@ END_TEST
 
 static struct tlb_entry page_entry(gfn_t gfn, unsigned int height)
 {
-	return (struct tlb_entry){ .kind = TLB_S2, .height = (uint8_t)height, .page = gfn,
-				   .gfn = gfn, .access = ACC_RWX, .ctx = { .vmid = 1 } };
+	return (struct tlb_entry){ .kind = TLB_S2,
+				   .height = (uint8_t)height,
+				   .page = gfn,
+				   .gfn = gfn,
+				   .access = ACC_RWX,
+				   .ctx = { .vmid = 1 } };
 }
 
 static struct tlb_key page_key(gfn_t gfn)
@@ -653,7 +661,8 @@ START_TEST(port_hits_only_where_a_probe_hits_and_always_right_after_one)
 		hits += hit;
 		res = tlb_probe(&cfg, t, &key, acc, &found, &wk);
 		/* a smaller span may lack the right that the larger one gives */
-		must(!hit || res == TLB_HIT || found.height < h, "the port hits, the probe does not");
+		must(!hit || res == TLB_HIT || found.height < h,
+		     "the port hits, the probe does not");
 		if (res != TLB_HIT || cfg.replacement == TLB_FIFO || cfg.form != TLB_SIZED)
 			continue;
 		port = tlb_port_open(&cfg, t, &key, found.height);
@@ -745,7 +754,7 @@ START_TEST(check_finds_a_changed_byte_wherever_it_is_but_in_the_data_of_an_entry
 		bytes[i] ^= 0x40;
 	}
 	/* free to be anything: descriptor, gfn, VMID, rights, flags, page while it keeps the order */
-	ck_assert_uint_le(unseen, 4 * 30);
+	ck_assert_uint_le(unseen, 120U);
 	for (uint32_t i = 0; i < 2; i++) {
 		t->nr += i ? 1 : (uint32_t)-1;
 		ck_assert(!tlb_check(&cfg, t, &why));
@@ -766,7 +775,8 @@ static void fill(TCase *tc)
 	tcase_add_test(tc, what_leaves_the_first_level_is_in_the_second_and_comes_back_on_a_hit);
 	tcase_add_test(tc, more_contexts_than_fit_push_out_the_one_with_the_fewest_entries);
 	tcase_add_loop_test(tc, wrong_level_hint_removes_nothing_where_hardware_is_strict, 0, 4);
-	tcase_add_loop_test(tc, ept_entries_are_found_under_any_vpid_and_combined_ones_are_not, 0, 4);
+	tcase_add_loop_test(tc, ept_entries_are_found_under_any_vpid_and_combined_ones_are_not, 0,
+			    4);
 	tcase_add_loop_test(tc, visitor_sees_each_entry_once_and_may_evict, 0, 4);
 	tcase_add_loop_test(tc, port_hits_only_where_a_probe_hits_and_always_right_after_one, 0,
 			    NR_CONFIGS);

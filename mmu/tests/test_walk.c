@@ -13,10 +13,10 @@
 
 enum {
 	CAPACITY = 4096,
-	ROUNDS = 60,
+	ROUNDS = 25,
 };
 
-static const char *const geoms[] = { "ept-1x2", "ept-1x4", "ept-2x3",      "ept-2x4",
+static const char *const geoms[] = { "ept-1x2", "ept-1x4", "ept-2x3",     "ept-2x4",
 				     "ept4",    "ept5",    "arm64-4k-43", "arm64-16k-40" };
 enum {
 	NR_GEOMS = 8,
@@ -103,9 +103,9 @@ static void refer(struct reference *f, uint32_t table, gfn_t base, unsigned int 
 		v.gfn = max_u64(v.base, f->r.start);
 		v.old = *pt_entry(f->pt, table, i);
 		table_entry = pte_is_table(f->pt->fmt, v.old, h);
-		if (f->flags & (table_entry		       ? WALK_PRE :
-				pte_is_leaf(f->pt->fmt, v.old, h) ? WALK_LEAF :
-								    WALK_HOLES))
+		if (f->flags & (table_entry                         ? WALK_PRE
+				: pte_is_leaf(f->pt->fmt, v.old, h) ? WALK_LEAF
+								    : WALK_HOLES))
 			trace_add(&f->t, &v);
 		if (!table_entry || h <= f->min_height)
 			continue;
@@ -142,11 +142,12 @@ static void populate(struct pool *p, const struct windows *ws, uint32_t root, st
 
 		range.start = align_down_u64(range.start, span);
 		range.end = min_u64(range.start + span * (1 + rng_below(r, 3)), ws->all.end);
-		ck_assert(x86_map_range(&p->pt, fmt(), root, range, range.start, goal, &parts, &wk));
+		ck_assert(
+			x86_map_range(&p->pt, fmt(), root, range, range.start, goal, &parts, &wk));
 		if (rng_once_in(r, 3)) {
 			struct x86_visit a = { .f = fmt() };
-			struct walk w = walk_init(&p->pt, root, windows_range(ws, &p->pt.geom, r),
-						  0, 0);
+			struct walk w =
+				walk_init(&p->pt, root, windows_range(ws, &p->pt.geom, r), 0, 0);
 
 			x86_zap_leafs(&p->pt, &w, &a, UINT_MAX, &wk);
 		}
@@ -217,9 +218,9 @@ START_TEST(walk_visits_what_recursion_visits_for_every_budget)
 			f.r = random_range(&ws, &p.pt.geom, &r);
 			f.flags = 1 + (unsigned int)rng_below(&r, 15);
 			/* reports after children need the children */
-			f.min_height = f.flags & WALK_POST ?
-					       0 :
-					       (unsigned int)rng_below(&r, p.pt.geom.heights);
+			f.min_height = f.flags & WALK_POST
+					       ? 0
+					       : (unsigned int)rng_below(&r, p.pt.geom.heights);
 			compare_all_budgets(&p, root, &f);
 		}
 		pool_fini(&p);
@@ -362,7 +363,8 @@ START_TEST(walk_over_nothing_is_done_at_once)
 	t.w = &w;
 	ck_assert_int_eq(walk_run(&p.pt, &w, record, &t, 0, &wk), WALK_DONE);
 	w = walk_init(&p.pt, root,
-		      (struct gfn_range){ geom_limit(&p.pt.geom), geom_limit(&p.pt.geom) + 9 }, 15, 0);
+		      (struct gfn_range){ geom_limit(&p.pt.geom), geom_limit(&p.pt.geom) + 9 }, 15,
+		      0);
 	ck_assert_int_eq(walk_run(&p.pt, &w, record, &t, 0, &wk), WALK_DONE);
 	ck_assert_uint_eq(t.nr, 0);
 	free(t.v);

@@ -18,9 +18,9 @@ enum {
 /* --- One entry under a root of two levels: what the hardware says to it. */
 
 struct x86_case {
-	enum x86_nested nested;
 	const char *name;
 	uint64_t entry; /* stands for gfn 0 at .height */
+	enum x86_nested nested;
 	unsigned int height;
 	unsigned int acc;
 	enum hw_fault fault;
@@ -31,34 +31,34 @@ struct x86_case {
 
 /* clang-format off */
 static const struct x86_case x86_cases[] = {
-	{ X86_EPT, "empty",                 BIT(63),                        0, ACC_R, HW_FAULT_NOT_PRESENT },
-	{ X86_EPT, "frozen",                BIT(63) | 0x5a0,                0, ACC_R, HW_FAULT_NOT_PRESENT },
-	{ X86_EPT, "access-tracked",        EPT_LEAF,                       0, ACC_R, HW_FAULT_NOT_PRESENT },
-	{ X86_EPT, "mmio",                  6,                              0, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "write-only",            EPT_LEAF | 2,                   0, ACC_W, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "read-only, read",       EPT_LEAF | 1,                   0, ACC_R, HW_OK },
-	{ X86_EPT, "read-only, write",      EPT_LEAF | 1,                   0, ACC_W, HW_FAULT_PERM },
-	{ X86_EPT, "read-only, execute",    EPT_LEAF | 1,                   0, ACC_X, HW_FAULT_PERM },
-	{ X86_EPT, "execute-only, execute", EPT_LEAF | 4,                   0, ACC_X, HW_OK },
-	{ X86_EPT, "execute-only, read",    EPT_LEAF | 4,                   0, ACC_R, HW_FAULT_PERM },
-	{ X86_EPT, "read-write",            EPT_LEAF | 3,                   0, ACC_R | ACC_W, HW_OK },
-	{ X86_EPT, "memory type 2",         BIT(11) | 2ULL << 3 | 3,        0, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "memory type 0",         BIT(11) | 3,                    0, ACC_R, HW_OK },
-	{ X86_EPT, "huge",                  EPT_LEAF | BIT(7) | 3,          1, ACC_W, HW_OK },
-	{ X86_EPT, "huge, misaligned",      EPT_LEAF | BIT(7) | BIT(12) | 3, 1, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "leaf at the root",      EPT_LEAF | BIT(7) | 3,          3, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "table, reserved bit",   BIT(11) | BIT(3) | 7,           2, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_EPT, "table, nowhere",        BIT(11) | BIT(8) | 7,           2, ACC_R, HW_FAULT_WILD },
-	{ X86_EPT_NOAD, "read-write",       EPT_LEAF | 3,                   0, ACC_W, HW_OK },
-	{ X86_NPT, "empty",                 BIT(63),                        0, ACC_R, HW_FAULT_NOT_PRESENT },
-	{ X86_NPT, "frozen",                BIT(63) | 0x5a0,                0, ACC_R, HW_FAULT_NOT_PRESENT },
-	{ X86_NPT, "mmio",                  BIT(51) | 5,                    0, ACC_R, HW_FAULT_MISCONFIG },
-	{ X86_NPT, "read-only, read",       NPT_LEAF,                       0, ACC_R, HW_OK },
-	{ X86_NPT, "read-only, write",      NPT_LEAF,                       0, ACC_W, HW_FAULT_PERM },
-	{ X86_NPT, "supervisor",            BIT(11) | BIT(0),               0, ACC_R, HW_FAULT_PERM },
-	{ X86_NPT, "execute",               NPT_LEAF,                       0, ACC_X, HW_OK },
-	{ X86_NPT, "no execute",            NPT_LEAF | BIT(63),             0, ACC_X, HW_FAULT_PERM },
-	{ X86_NPT, "huge, misaligned",      NPT_LEAF | BIT(7) | BIT(12),    1, ACC_R, HW_FAULT_MISCONFIG },
+	{ "empty",                 BIT(63),                        X86_EPT, 0, ACC_R, HW_FAULT_NOT_PRESENT },
+	{ "frozen",                BIT(63) | 0x5a0,                X86_EPT, 0, ACC_R, HW_FAULT_NOT_PRESENT },
+	{ "access-tracked",        EPT_LEAF,                       X86_EPT, 0, ACC_R, HW_FAULT_NOT_PRESENT },
+	{ "mmio",                  6,                              X86_EPT, 0, ACC_R, HW_FAULT_MISCONFIG },
+	{ "write-only",            EPT_LEAF | 2,                   X86_EPT, 0, ACC_W, HW_FAULT_MISCONFIG },
+	{ "read-only, read",       EPT_LEAF | 1,                   X86_EPT, 0, ACC_R, HW_OK },
+	{ "read-only, write",      EPT_LEAF | 1,                   X86_EPT, 0, ACC_W, HW_FAULT_PERM },
+	{ "read-only, execute",    EPT_LEAF | 1,                   X86_EPT, 0, ACC_X, HW_FAULT_PERM },
+	{ "execute-only, execute", EPT_LEAF | 4,                   X86_EPT, 0, ACC_X, HW_OK },
+	{ "execute-only, read",    EPT_LEAF | 4,                   X86_EPT, 0, ACC_R, HW_FAULT_PERM },
+	{ "read-write",            EPT_LEAF | 3,                   X86_EPT, 0, ACC_R | ACC_W, HW_OK },
+	{ "memory type 2",         BIT(11) | 2ULL << 3 | 3,        X86_EPT, 0, ACC_R, HW_FAULT_MISCONFIG },
+	{ "memory type 0",         BIT(11) | 3,                    X86_EPT, 0, ACC_R, HW_OK },
+	{ "huge",                  EPT_LEAF | BIT(7) | 3,          X86_EPT, 1, ACC_W, HW_OK },
+	{ "huge, misaligned",      EPT_LEAF | BIT(7) | BIT(12) | 3, X86_EPT, 1, ACC_R, HW_FAULT_MISCONFIG },
+	{ "leaf at the root",      EPT_LEAF | BIT(7) | 3,          X86_EPT, 3, ACC_R, HW_FAULT_MISCONFIG },
+	{ "table, reserved bit",   BIT(11) | BIT(3) | 7,           X86_EPT, 2, ACC_R, HW_FAULT_MISCONFIG },
+	{ "table, nowhere",        BIT(11) | BIT(8) | 7,           X86_EPT, 2, ACC_R, HW_FAULT_WILD },
+	{ "read-write",       EPT_LEAF | 3,                   X86_EPT_NOAD, 0, ACC_W, HW_OK },
+	{ "empty",                 BIT(63),                        X86_NPT, 0, ACC_R, HW_FAULT_NOT_PRESENT },
+	{ "frozen",                BIT(63) | 0x5a0,                X86_NPT, 0, ACC_R, HW_FAULT_NOT_PRESENT },
+	{ "mmio",                  BIT(51) | 5,                    X86_NPT, 0, ACC_R, HW_FAULT_MISCONFIG },
+	{ "read-only, read",       NPT_LEAF,                       X86_NPT, 0, ACC_R, HW_OK },
+	{ "read-only, write",      NPT_LEAF,                       X86_NPT, 0, ACC_W, HW_FAULT_PERM },
+	{ "supervisor",            BIT(11) | BIT(0),               X86_NPT, 0, ACC_R, HW_FAULT_PERM },
+	{ "execute",               NPT_LEAF,                       X86_NPT, 0, ACC_X, HW_OK },
+	{ "no execute",            NPT_LEAF | BIT(63),             X86_NPT, 0, ACC_X, HW_FAULT_PERM },
+	{ "huge, misaligned",      NPT_LEAF | BIT(7) | BIT(12),    X86_NPT, 1, ACC_R, HW_FAULT_MISCONFIG },
 };
 /* clang-format on */
 
@@ -67,7 +67,8 @@ enum {
 };
 
 /* Tables down to @height for gfn 0; returns the page that holds the entry. */
-static uint32_t x86_path(struct pool *p, const struct x86_fmt *f, uint32_t root, unsigned int height)
+static uint32_t x86_path(struct pool *p, const struct x86_fmt *f, uint32_t root,
+			 unsigned int height)
 {
 	struct work wk = { 0 };
 	uint32_t table = root;
@@ -162,8 +163,7 @@ START_TEST(verdict_on_each_stage2_entry_is_that_of_the_manual)
 	res = hw_walk_s2(&p.pt, root, 0, c->acc, c->hw_af, &wk);
 	ck_assert_msg(res.fault == c->fault, "%s: %d, expected %d", c->name, res.fault, c->fault);
 	ck_assert_uint_eq(res.height, c->height);
-	ck_assert_uint_eq(pt_entry(&p.pt, table, 0)->v,
-			  c->entry | (c->fault == HW_OK ? S2_AF : 0));
+	ck_assert_uint_eq(pt_entry(&p.pt, table, 0)->v, c->entry | (c->fault == HW_OK ? S2_AF : 0));
 	ck_assert_int_eq(res.set_accessed, c->fault == HW_OK && !(c->entry & S2_AF));
 	ck_assert(!res.set_dirty);
 	ck_assert_uint_eq(wk.hw_ad_update, res.set_accessed);
@@ -184,7 +184,9 @@ struct one_page {
 /* gfn 5 mapped writable, A and D clear everywhere. */
 static void one_page(struct one_page *o, bool ad)
 {
-	struct spte_parts parts = { .access = ACC_RWX, .host_writable = true, .mmu_writable = true };
+	struct spte_parts parts = { .access = ACC_RWX,
+				    .host_writable = true,
+				    .mmu_writable = true };
 	struct walk w;
 
 	*o = (struct one_page){ .f = x86_fmt_get(X86_SPTE_612, X86_EPT) };
@@ -265,8 +267,8 @@ START_TEST(update_of_an_entry_that_changed_meanwhile_starts_the_walk_over)
 		ck_assert_int_eq(hw_cursor_step(&o.p.pt, &o.mode, o.root, &c, &res, &o.wk),
 				 HW_STEP_MORE);
 	/* write protection comes between the check of W and the setting of D */
-	pt_set(&o.p.pt, at.table, at.index, (pte_t){ pt_entry(&o.p.pt, at.table, at.index)->v & ~o.f->w },
-	       &o.wk);
+	pt_set(&o.p.pt, at.table, at.index,
+	       (pte_t){ pt_entry(&o.p.pt, at.table, at.index)->v & ~o.f->w }, &o.wk);
 	ck_assert_int_eq(hw_cursor_step(&o.p.pt, &o.mode, o.root, &c, &res, &o.wk), HW_STEP_MORE);
 	ck_assert_uint_eq(c.height, 2);
 	ck_assert_uint_eq(c.table, o.root);
@@ -330,8 +332,8 @@ struct ref_row {
 
 /* Stage-1 levels, stage-2 levels, references: 4K/48/40, 4K/48/48, 4K/39/40, 16K, 16K, 64K, 64K. */
 static const struct ref_row ref_rows[] = {
-	{ 4, 3, 19 }, { 4, 4, 24 }, { 3, 3, 15 }, { 3, 2, 11 }, { 3, 3, 15 }, { 2, 2, 8 }, { 3, 3, 15 },
-	{ 0, 3, 3 },  { 0, 4, 4 },  { 0, 2, 2 },
+	{ 4, 3, 19 }, { 4, 4, 24 }, { 3, 3, 15 }, { 3, 2, 11 }, { 3, 3, 15 },
+	{ 2, 2, 8 },  { 3, 3, 15 }, { 0, 3, 3 },  { 0, 4, 4 },  { 0, 2, 2 },
 };
 
 START_TEST(computed_references_are_those_of_the_formula)
@@ -374,8 +376,8 @@ struct nest {
 };
 
 static const struct nest nests[] = {
-	{ "arm64-4k-48", "arm64-4k-40", 4, 3 },	  { "arm64-4k-48", "arm64-4k-48", 4, 4 },
-	{ "arm64-4k-39", "arm64-4k-40", 3, 3 },	  { "arm64-16k-47", "arm64-16k-40", 3, 2 },
+	{ "arm64-4k-48", "arm64-4k-40", 4, 3 },   { "arm64-4k-48", "arm64-4k-48", 4, 4 },
+	{ "arm64-4k-39", "arm64-4k-40", 3, 3 },   { "arm64-16k-47", "arm64-16k-40", 3, 2 },
 	{ "arm64-16k-47", "arm64-16k-48", 3, 3 }, { "arm64-64k-42", "arm64-64k-42", 2, 2 },
 	{ "arm64-64k-48", "arm64-64k-48", 3, 3 }, { "arm64-1x4", "arm64-1x4", 4, 4 },
 	{ "arm64-2x3", "arm64-2x3", 3, 3 },

@@ -13,7 +13,7 @@
 
 enum {
 	CAPACITY = 1024,
-	OPS = 1500,
+	OPS = 1000,
 	GEN = 12345,
 };
 
@@ -24,11 +24,11 @@ struct setup {
 };
 
 static const struct setup setups[] = {
-	{ "ept4", X86_SPTE_612, X86_EPT },	 { "ept5", X86_SPTE_72, X86_EPT },
-	{ "ept4", X86_SPTE_61, X86_EPT_NOAD },	 { "npt4", X86_SPTE_612, X86_NPT },
-	{ "ept-1x2", X86_SPTE_612, X86_EPT },	 { "ept-1x4", X86_SPTE_61, X86_EPT },
+	{ "ept4", X86_SPTE_612, X86_EPT },        { "ept5", X86_SPTE_72, X86_EPT },
+	{ "ept4", X86_SPTE_61, X86_EPT_NOAD },    { "npt4", X86_SPTE_612, X86_NPT },
+	{ "ept-1x2", X86_SPTE_612, X86_EPT },     { "ept-1x4", X86_SPTE_61, X86_EPT },
 	{ "ept-2x3", X86_SPTE_72, X86_EPT_NOAD }, { "ept-2x4", X86_SPTE_612, X86_EPT },
-	{ "npt-1x3", X86_SPTE_72, X86_NPT },	 { "npt-2x3", X86_SPTE_61, X86_NPT },
+	{ "npt-1x3", X86_SPTE_72, X86_NPT },      { "npt-2x3", X86_SPTE_61, X86_NPT },
 };
 
 enum {
@@ -129,9 +129,9 @@ static struct spte_parts any_parts(struct test *t)
 	parts.access |= (uint8_t)((n > 2 ? ACC_W : 0) | (rng_once_in(&t->r, 2) ? ACC_X : 0));
 	parts.accessed = t->f->accessed && !rng_once_in(&t->r, 3);
 	parts.dirty = t->f->dirty && rng_once_in(&t->r, 2);
-	parts.ad = !t->f->accessed	   ? X86_AD_DISABLED :
-		   rng_once_in(&t->r, 8) ? X86_AD_WRPROT_ONLY :
-					     X86_AD_ENABLED;
+	parts.ad = !t->f->accessed         ? X86_AD_DISABLED
+		   : rng_once_in(&t->r, 8) ? X86_AD_WRPROT_ONLY
+					   : X86_AD_ENABLED;
 	return parts;
 }
 
@@ -161,10 +161,16 @@ static void op_map(struct test *t)
 		if (gfn < r.start || gfn >= r.end)
 			continue;
 		*m = (struct rec){
-			.kind = REC_LEAF, .height = (uint8_t)goal, .base = align_down_u64(gfn, one),
-			.w = parts.access & ACC_W, .x = parts.access & ACC_X,
-			.a = parts.accessed, .d = parts.dirty, .hw = parts.host_writable,
-			.mw = parts.mmu_writable, .wrprot_only = parts.ad == X86_AD_WRPROT_ONLY,
+			.kind = REC_LEAF,
+			.height = (uint8_t)goal,
+			.base = align_down_u64(gfn, one),
+			.w = parts.access & ACC_W,
+			.x = parts.access & ACC_X,
+			.a = parts.accessed,
+			.d = parts.dirty,
+			.hw = parts.host_writable,
+			.mw = parts.mmu_writable,
+			.wrprot_only = parts.ad == X86_AD_WRPROT_ONLY,
 		};
 		m->pfn = pfn + (m->base - r.start);
 	}
@@ -208,7 +214,8 @@ static void op_zap_level(struct test *t)
 
 static void op_wrprot(struct test *t)
 {
-	struct x86_visit a = { .height = (uint8_t)rng_below(&t->r, t->p.pt.geom.max_leaf_height + 1U),
+	struct x86_visit a = { .height =
+				       (uint8_t)rng_below(&t->r, t->p.pt.geom.max_leaf_height + 1U),
 			       .clear_mmu_writable = rng_once_in(&t->r, 4) };
 	struct gfn_range r = any_range(t);
 
@@ -336,8 +343,8 @@ static void op_collapse(struct test *t)
 	while (t->p.pt.meta[at.table].height < h)
 		at.table = t->p.pt.meta[at.table].parent;
 	child = first_child(t, base, h);
-	done = x86_collapse(&t->p.pt, t->f, at.table, pt_index(&t->p.pt, base, h), drop, &t->deferred,
-			    &t->wk);
+	done = x86_collapse(&t->p.pt, t->f, at.table, pt_index(&t->p.pt, base, h), drop,
+			    &t->deferred, &t->wk);
 	must(done == (child != NULL), "collapse: %d", done);
 	if (!done)
 		return;
@@ -387,8 +394,8 @@ static void op_access(struct test *t)
 	struct rec *m = &t->map[i];
 	unsigned int acc = 1 + (unsigned int)rng_below(&t->r, 7);
 	enum hw_fault expected = expect_access(m, acc);
-	struct hw_result res = hw_walk_x86(&t->p.pt, t->f, t->root, windows_gfn(&t->ws, i), acc, true,
-					   &t->wk);
+	struct hw_result res =
+		hw_walk_x86(&t->p.pt, t->f, t->root, windows_gfn(&t->ws, i), acc, true, &t->wk);
 	bool set_a = expected == HW_OK && t->f->accessed && !m->a;
 	bool set_d = expected == HW_OK && t->f->dirty && (acc & ACC_W) && !m->d;
 
@@ -407,8 +414,9 @@ static void op_access(struct test *t)
 /* Finds each leaf, or each table, and counts. */
 static void op_find(struct test *t)
 {
-	struct x86_visit a = { .f = t->f,
-			       .height = (uint8_t)rng_below(&t->r, t->p.pt.geom.max_leaf_height + 1U) };
+	struct x86_visit a = {
+		.f = t->f, .height = (uint8_t)rng_below(&t->r, t->p.pt.geom.max_leaf_height + 1U)
+	};
 	struct gfn_range r = any_range(t);
 	struct walk w = walk_init(&t->p.pt, t->root, r, 0, 0);
 	uint64_t found = 0, expected = 0;
@@ -431,12 +439,18 @@ struct op {
 };
 
 static const struct op ops[] = {
-	{ "map", 12, op_map },		       { "zap_leafs", 3, op_zap_leafs },
-	{ "zap_level", 1, op_zap_level },      { "wrprot", 4, op_wrprot },
-	{ "clear_dirty", 3, op_clear_dirty },  { "clear_masked", 6, op_clear_masked },
-	{ "age", 4, op_age },		       { "split", 10, op_split },
-	{ "collapse", 6, op_collapse },	       { "mmio", 4, op_mmio },
-	{ "access", 30, op_access },	       { "find", 4, op_find },
+	{ "map", 12, op_map },
+	{ "zap_leafs", 3, op_zap_leafs },
+	{ "zap_level", 1, op_zap_level },
+	{ "wrprot", 4, op_wrprot },
+	{ "clear_dirty", 3, op_clear_dirty },
+	{ "clear_masked", 6, op_clear_masked },
+	{ "age", 4, op_age },
+	{ "split", 10, op_split },
+	{ "collapse", 6, op_collapse },
+	{ "mmio", 4, op_mmio },
+	{ "access", 30, op_access },
+	{ "find", 4, op_find },
 };
 
 /* --- Comparison. */
@@ -446,8 +460,7 @@ static void compare(struct test *t, uint64_t i)
 	const struct rec *m = &t->map[i];
 	gfn_t gfn = windows_gfn(&t->ws, i);
 	struct pt_pos at = pt_lookup(&t->p.pt, t->root, gfn);
-	unsigned int access = m->tracked ? 0U :
-					   ACC_R | (m->w ? ACC_W : 0U) | (m->x ? ACC_X : 0U);
+	unsigned int access = m->tracked ? 0U : ACC_R | (m->w ? ACC_W : 0U) | (m->x ? ACC_X : 0U);
 	const struct x86_fmt *f = t->f;
 	const char *why = "";
 	char text[128];
@@ -473,10 +486,12 @@ static void compare(struct test *t, uint64_t i)
 		break;
 	}
 	spte_describe(f, at.value, at.height, text, sizeof(text));
-	must(ok, "step %u %s: gfn 0x%llx is %s at height %u; expected kind %u height %u %u%u a%u d%u "
-		 "hw%u mw%u t%u pfn 0x%llx %s",
-	     t->step, t->op, (unsigned long long)gfn, text, at.height, m->kind, m->height, m->w, m->x,
-	     m->a, m->d, m->hw, m->mw, m->tracked, (unsigned long long)m->pfn, why ? why : "");
+	must(ok,
+	     "step %u %s: gfn 0x%llx is %s at height %u; expected kind %u height %u %u%u a%u d%u "
+	     "hw%u mw%u t%u pfn 0x%llx %s",
+	     t->step, t->op, (unsigned long long)gfn, text, at.height, m->kind, m->height, m->w,
+	     m->x, m->a, m->d, m->hw, m->mw, m->tracked, (unsigned long long)m->pfn,
+	     why ? why : "");
 }
 
 static void check_all(struct test *t)

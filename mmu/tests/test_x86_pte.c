@@ -18,7 +18,7 @@ static struct pt_geom geometry(void)
 {
 	struct pt_geom g;
 
-	ck_assert(geom_find("ept4", &g));
+	must_be(geom_find("ept4", &g));
 	return g;
 }
 
@@ -52,16 +52,16 @@ START_TEST(leaf_keeps_every_part_at_every_height)
 		p.dirty = rng_once_in(&r, 2);
 		e = spte_make_leaf(f, h, &p);
 		ck_assert_msg(spte_leaf_check(f, &g, e, h, &why), "%s", why);
-		ck_assert(pte_is_leaf(&f->pte, e, h));
-		ck_assert(!pte_is_table(&f->pte, e, h));
-		ck_assert_uint_eq(pte_pfn(&f->pte, e), p.pfn);
-		ck_assert_uint_eq(spte_access(f, e), p.access);
-		ck_assert_int_eq((e.v & f->host_writable) != 0, p.host_writable);
-		ck_assert_int_eq((e.v & f->mmu_writable) != 0, p.mmu_writable);
-		ck_assert_int_eq((e.v & f->accessed) != 0, p.accessed && f->accessed != 0);
-		ck_assert_int_eq((e.v & f->dirty) != 0, p.dirty && f->dirty != 0);
-		ck_assert_int_eq(spte_ad_enabled(f, e), f->accessed != 0);
-		ck_assert(!spte_is_mmio(f, e) && !spte_is_frozen(f, e));
+		must_be(pte_is_leaf(&f->pte, e, h));
+		must_be(!pte_is_table(&f->pte, e, h));
+		must_eq(pte_pfn(&f->pte, e), p.pfn);
+		must_eq(spte_access(f, e), p.access);
+		must_eq((e.v & f->host_writable) != 0, p.host_writable);
+		must_eq((e.v & f->mmu_writable) != 0, p.mmu_writable);
+		must_eq((e.v & f->accessed) != 0, p.accessed && f->accessed != 0);
+		must_eq((e.v & f->dirty) != 0, p.dirty && f->dirty != 0);
+		must_eq(spte_ad_enabled(f, e), f->accessed != 0);
+		must_be(!spte_is_mmio(f, e) && !spte_is_frozen(f, e));
 	}
 }
 END_TEST
@@ -73,13 +73,13 @@ START_TEST(table_entry_never_restricts_access)
 	for (unsigned int h = 1; h < GEOM_MAX_HEIGHTS; h++) {
 		pte_t e = spte_make_table(f, 0x8000001);
 
-		ck_assert(pte_is_table(&f->pte, e, h));
-		ck_assert(!pte_is_leaf(&f->pte, e, h));
-		ck_assert_uint_eq(pte_pfn(&f->pte, e), 0x8000001);
-		ck_assert_uint_eq(spte_access(f, e), ACC_RWX);
-		ck_assert_uint_eq(e.v & f->user, f->user);
-		ck_assert_uint_eq(e.v & f->accessed, f->accessed);
-		ck_assert(spte_ad_enabled(f, e) == (f->accessed != 0));
+		must_be(pte_is_table(&f->pte, e, h));
+		must_be(!pte_is_leaf(&f->pte, e, h));
+		must_eq(pte_pfn(&f->pte, e), 0x8000001);
+		must_eq(spte_access(f, e), ACC_RWX);
+		must_eq(e.v & f->user, f->user);
+		must_eq(e.v & f->accessed, f->accessed);
+		must_be(spte_ad_enabled(f, e) == (f->accessed != 0));
 	}
 }
 END_TEST
@@ -91,17 +91,17 @@ START_TEST(special_values_are_not_shadow_present_and_differ)
 	pte_t mmio = spte_make_mmio(f, 0x12345, 77, ACC_RWX);
 
 	for (unsigned int h = 0; h < GEOM_MAX_HEIGHTS; h++) {
-		ck_assert(!pte_is_leaf(&f->pte, empty, h) && !pte_is_table(&f->pte, empty, h));
-		ck_assert(!pte_is_leaf(&f->pte, frozen, h) && !pte_is_table(&f->pte, frozen, h));
-		ck_assert(!pte_is_leaf(&f->pte, mmio, h) && !pte_is_table(&f->pte, mmio, h));
+		must_be(!pte_is_leaf(&f->pte, empty, h) && !pte_is_table(&f->pte, empty, h));
+		must_be(!pte_is_leaf(&f->pte, frozen, h) && !pte_is_table(&f->pte, frozen, h));
+		must_be(!pte_is_leaf(&f->pte, mmio, h) && !pte_is_table(&f->pte, mmio, h));
 	}
-	ck_assert(!spte_is_frozen(f, empty) && !spte_is_mmio(f, empty));
-	ck_assert(spte_is_frozen(f, frozen) && !spte_is_mmio(f, frozen));
-	ck_assert(spte_is_mmio(f, mmio) && !spte_is_frozen(f, mmio));
-	ck_assert(!pte_eq(empty, frozen));
+	must_be(!spte_is_frozen(f, empty) && !spte_is_mmio(f, empty));
+	must_be(spte_is_frozen(f, frozen) && !spte_is_mmio(f, frozen));
+	must_be(spte_is_mmio(f, mmio) && !spte_is_frozen(f, mmio));
+	must_be(!pte_eq(empty, frozen));
 	/* no access of the hardware goes through */
-	ck_assert_uint_eq(empty.v & (f->r | f->w | f->x), 0);
-	ck_assert_uint_eq(frozen.v & (f->r | f->w | f->x), 0);
+	must_eq(empty.v & (f->r | f->w | f->x), 0);
+	must_eq(frozen.v & (f->r | f->w | f->x), 0);
 }
 END_TEST
 
@@ -128,11 +128,11 @@ START_TEST(software_bits_stand_where_each_kernel_puts_them)
 	const struct raw_row *row = &raw_rows[_i];
 	const struct x86_fmt *f = x86_fmt_get(row->version, row->nested);
 
-	ck_assert_uint_eq(f->pte.empty, row->empty);
-	ck_assert_uint_eq(f->frozen, row->frozen);
-	ck_assert_uint_eq(f->host_writable, row->host_writable);
-	ck_assert_uint_eq(f->mmu_writable, row->mmu_writable);
-	ck_assert_uint_eq(f->mmio_gen_bits, row->version == X86_SPTE_72 ? 18 : 19);
+	must_eq(f->pte.empty, row->empty);
+	must_eq(f->frozen, row->frozen);
+	must_eq(f->host_writable, row->host_writable);
+	must_eq(f->mmu_writable, row->mmu_writable);
+	must_eq(f->mmio_gen_bits, row->version == X86_SPTE_72 ? 18 : 19);
 }
 END_TEST
 
@@ -140,11 +140,20 @@ START_TEST(flags_of_a_format_do_not_overlap)
 {
 	const struct x86_fmt *f = format(_i);
 	uint64_t rx = f->r | f->x;
-	const uint64_t masks[] = { f->r,	f->w,		   f->x,
-				   f->nx,	f->user,	   f->accessed,
-				   f->dirty,	f->host_writable,  f->mmu_writable,
-				   f->ad_mask,	f->memtype,	   f->suppress_ve,
-				   f->pte.present, f->pte.addr_mask,
+	const uint64_t masks[] = { f->r,
+				   f->w,
+				   f->x,
+				   f->nx,
+				   f->user,
+				   f->accessed,
+				   f->dirty,
+				   f->host_writable,
+				   f->mmu_writable,
+				   f->ad_mask,
+				   f->memtype,
+				   f->suppress_ve,
+				   f->pte.present,
+				   f->pte.addr_mask,
 				   f->saved_shift ? rx << f->saved_shift : 0 };
 	uint64_t seen = 0;
 
@@ -171,11 +180,11 @@ START_TEST(writable_state_automaton_has_exactly_four_legal_states)
 			    (w ? f->w : 0) };
 		const char *why = NULL;
 
-		ck_assert_int_eq(spte_leaf_check(f, &g, e, 0, &why), expect);
-		ck_assert_int_eq(why == NULL, expect);
+		must_eq(spte_leaf_check(f, &g, e, 0, &why), expect);
+		must_eq(why == NULL, expect);
 		ok += expect;
 	}
-	ck_assert_uint_eq(ok, 4);
+	must_eq(ok, 4);
 }
 END_TEST
 
@@ -187,25 +196,25 @@ START_TEST(leaf_check_names_each_fault)
 	const char *why;
 	pte_t e = spte_make_leaf(f, 0, &p);
 
-	ck_assert(!spte_leaf_check(f, &g, (pte_t){ f->pte.empty }, 0, &why));
+	must_be(!spte_leaf_check(f, &g, (pte_t){ f->pte.empty }, 0, &why));
 	ck_assert_str_eq(why, "not a present leaf");
-	ck_assert(!spte_leaf_check(f, &g, spte_make_table(f, 1), 1, &why));
+	must_be(!spte_leaf_check(f, &g, spte_make_table(f, 1), 1, &why));
 	ck_assert_str_eq(why, "not a present leaf");
-	ck_assert(!spte_leaf_check(f, &g, (pte_t){ e.v & ~f->mmu_writable }, 0, &why));
+	must_be(!spte_leaf_check(f, &g, (pte_t){ e.v & ~f->mmu_writable }, 0, &why));
 	ck_assert_str_eq(why, "writable but not MMU-writable");
-	ck_assert(!spte_leaf_check(f, &g, (pte_t){ e.v & ~f->host_writable }, 0, &why));
+	must_be(!spte_leaf_check(f, &g, (pte_t){ e.v & ~f->host_writable }, 0, &why));
 	ck_assert_str_eq(why, "MMU-writable but not host-writable");
 	e = spte_make_leaf(f, 3, &p);
-	ck_assert(!spte_leaf_check(f, &g, e, 3, &why));
+	must_be(!spte_leaf_check(f, &g, e, 3, &why));
 	ck_assert_str_eq(why, "leaf higher than the geometry allows");
 	p.pfn = 1;
 	e = spte_make_leaf(f, 1, &p);
-	ck_assert(!spte_leaf_check(f, &g, e, 1, &why));
+	must_be(!spte_leaf_check(f, &g, e, 1, &why));
 	ck_assert_str_eq(why, "frame not aligned to the leaf");
 	g.pa_bits = 46;
 	p.pfn = BIT(34);
 	e = spte_make_leaf(f, 0, &p);
-	ck_assert(!spte_leaf_check(f, &g, e, 0, &why));
+	must_be(!spte_leaf_check(f, &g, e, 0, &why));
 	ck_assert_str_eq(why, "frame beyond the physical address width");
 }
 END_TEST
@@ -219,23 +228,23 @@ START_TEST(mmio_value_keeps_gfn_and_generation_to_its_width)
 	for (unsigned int bit = 0; bit < f->mmio_gen_bits; bit++) {
 		pte_t e = spte_make_mmio(f, 0, BIT(bit), ACC_RWX);
 
-		ck_assert_uint_eq(spte_mmio_gen(f, e), BIT(bit));
-		ck_assert_uint_eq(spte_mmio_gfn(f, e), 0);
-		ck_assert(spte_is_mmio(f, e));
+		must_eq(spte_mmio_gen(f, e), BIT(bit));
+		must_eq(spte_mmio_gfn(f, e), 0);
+		must_be(spte_is_mmio(f, e));
 	}
 	for (unsigned int i = 0; i < 1000; i++) {
 		gfn_t gfn = rng_below(&r, BIT(39));
 		uint64_t gen = rng_next(&r);
 		pte_t e = spte_make_mmio(f, gfn, gen, (unsigned int)rng_below(&r, 8));
 
-		ck_assert(spte_is_mmio(f, e));
-		ck_assert_uint_eq(spte_mmio_gfn(f, e), gfn);
-		ck_assert_uint_eq(spte_mmio_gen(f, e), gen % limit);
-		ck_assert_uint_eq(spte_mmio_gen(f, e), spte_mmio_gen_of(f, gen));
+		must_be(spte_is_mmio(f, e));
+		must_eq(spte_mmio_gfn(f, e), gfn);
+		must_eq(spte_mmio_gen(f, e), gen % limit);
+		must_eq(spte_mmio_gen(f, e), spte_mmio_gen_of(f, gen));
 	}
 	/* the generation wraps: the next one after the last looks like generation 0 */
-	ck_assert_uint_eq(spte_mmio_gen_of(f, limit), 0);
-	ck_assert_uint_eq(spte_mmio_gen_of(f, limit - 1), limit - 1);
+	must_eq(spte_mmio_gen_of(f, limit), 0);
+	must_eq(spte_mmio_gen_of(f, limit - 1), limit - 1);
 }
 END_TEST
 
@@ -259,10 +268,9 @@ START_TEST(small_leaves_from_a_huge_one_translate_alike_and_make_it_again)
 				pte_t again = spte_make_huge(f, &g, e, h, false);
 
 				ck_assert_msg(spte_leaf_check(f, &g, e, h - 1, &why), "%s", why);
-				ck_assert_uint_eq(pte_pfn(&f->pte, e),
-						  p.pfn + i * geom_pages(&g, h - 1));
-				ck_assert_uint_eq(spte_access(f, e), p.access);
-				ck_assert_uint_eq(again.v, huge.v);
+				must_eq(pte_pfn(&f->pte, e), p.pfn + i * geom_pages(&g, h - 1));
+				must_eq(spte_access(f, e), p.access);
+				must_eq(again.v, huge.v);
 			}
 		}
 }
@@ -278,12 +286,12 @@ START_TEST(execute_goes_from_huge_leaves_and_comes_back_on_4_kib_ones)
 	p.access |= ACC_X;
 	small = spte_make_leaf(f, 0, &p);
 	huge = spte_make_huge(f, &g, small, 1, true);
-	ck_assert(!spte_is_executable(f, huge));
-	ck_assert(spte_is_executable(f, spte_make_small(f, &g, huge, 1, 0, true)));
-	ck_assert(!spte_is_executable(f, spte_make_small(f, &g, huge, 1, 0, false)));
+	must_be(!spte_is_executable(f, huge));
+	must_be(spte_is_executable(f, spte_make_small(f, &g, huge, 1, 0, true)));
+	must_be(!spte_is_executable(f, spte_make_small(f, &g, huge, 1, 0, false)));
 	/* not above 4 KiB */
 	huge = spte_make_huge(f, &g, small, 2, true);
-	ck_assert(!spte_is_executable(f, spte_make_small(f, &g, huge, 2, 0, true)));
+	must_be(!spte_is_executable(f, spte_make_small(f, &g, huge, 2, 0, true)));
 }
 END_TEST
 
@@ -300,18 +308,18 @@ START_TEST(access_tracking_takes_rights_and_gives_all_but_write_back)
 		e = spte_make_leaf(f, 0, &p);
 		t = spte_mark_access_tracked(f, e);
 		if (f->accessed) {
-			ck_assert_uint_eq(t.v, e.v & ~f->accessed);
+			must_eq(t.v, e.v & ~f->accessed);
 			continue;
 		}
-		ck_assert(!spte_is_access_tracked(f, e));
-		ck_assert(spte_is_access_tracked(f, t));
-		ck_assert(pte_is_leaf(&f->pte, t, 0));
-		ck_assert_uint_eq(spte_access(f, t), 0);
-		ck_assert_uint_eq(pte_pfn(&f->pte, t), pte_pfn(&f->pte, e));
-		ck_assert_uint_eq(t.v & f->mmu_writable, e.v & f->mmu_writable);
-		ck_assert_uint_eq(spte_mark_access_tracked(f, t).v, t.v);
+		must_be(!spte_is_access_tracked(f, e));
+		must_be(spte_is_access_tracked(f, t));
+		must_be(pte_is_leaf(&f->pte, t, 0));
+		must_eq(spte_access(f, t), 0);
+		must_eq(pte_pfn(&f->pte, t), pte_pfn(&f->pte, e));
+		must_eq(t.v & f->mmu_writable, e.v & f->mmu_writable);
+		must_eq(spte_mark_access_tracked(f, t).v, t.v);
 		back = spte_restore_access_tracked(f, t);
-		ck_assert_uint_eq(back.v, e.v & ~f->w);
+		must_eq(back.v, e.v & ~f->w);
 	}
 }
 END_TEST
@@ -334,7 +342,7 @@ START_TEST(description_names_the_kind_of_value)
 	spte_describe(f, spte_make_leaf(f, 0, &p), 0, buf, sizeof(buf));
 	ck_assert_str_eq(buf, "leaf rw- a=0 d=0 hw=1 mw=1 pfn=0xabc");
 	spte_describe(f, (pte_t){ BIT(12) }, 0, buf, sizeof(buf));
-	ck_assert(strncmp(buf, "unknown", 7) == 0);
+	must_be(strncmp(buf, "unknown", 7) == 0);
 }
 END_TEST
 

@@ -68,11 +68,95 @@ bool test_has_line(const char *text, const char *line)
 	size_t n = strlen(line);
 
 	for (const char *at = text; at && *at; at = strchr(at, '\n'), at = at ? at + 1 : NULL)
-		if (strncmp(at, line, n) == 0 &&
-		    (at[n] == '\n' || at[n] == '\0' || at[n] == ' '))
+		if (strncmp(at, line, n) == 0 && (at[n] == '\n' || at[n] == '\0' || at[n] == ' '))
 			return true;
 	return false;
 }
+
+hva_t test_map_hva(const struct vm *vm)
+{
+	return vm->st->maps[0].hva;
+}
+
+struct script *test_two_slots(const char *policy, const char *keys, const char *flags)
+{
+	g_autofree char *all = g_strconcat("code=0 ", keys, NULL);
+	struct script *s = test_script(policy, all);
+	g_autofree char *line =
+		g_strdup_printf("op set_region slot=0 gpa=0x%x size=0x%x flags=%s map=m0+0x0%s",
+				GPA_0, SLOT_BYTES, flags, strstr(flags, "uf") ? " bitmap=b0" : "");
+
+	test_do(s, "host map name=m0 size=0x800000 backing=thp");
+	test_do(s, line);
+	test_do(s, "op set_region slot=1 gpa=0x2000000 size=0x400000 flags=none map=m0+0x400000");
+	return s;
+}
+
+/* ---- scenarios as text ------------------------------------------------------------------------ */
+
+struct run {
+	const struct scenario *sc;
+	const char *policy;
+	struct script *s;
+	char *input, *out;
+};
+
+static void demand(struct run *r, char mark, const char *line)
+{
+	bool has = test_has_line(r->out, line);
+
+	if (has == (mark == '='))
+		return;
+	ck_abort_msg("%s (%s %s): after '%s' expected %s'%s', found\n%s", r->sc->name, r->policy,
+		     r->sc->keys, r->input, has ? "no " : "", line, r->out);
+}
+
+static void refuse(struct run *r, const char *line, const char *text)
+{
+	g_autofree char *why = test_refused(r->s, line);
+
+	if (!strstr(why, text))
+		ck_abort_msg("%s: '%s': expected a message with '%s', found '%s'", r->sc->name,
+			     line, text, why);
+}
+
+static void run_policy(const struct scenario *sc, const char *policy)
+{
+	g_auto(GStrv) lines = g_strsplit(sc->text, "\n", -1);
+	struct run r = { .sc = sc, .policy = policy, .s = test_script(policy, sc->keys) };
+
+	ck_assert_msg(!script_is_refused(r.s), "%s: %s refuses %s", sc->name, policy, sc->keys);
+	for (size_t i = 0; lines[i]; i++) {
+		if (*lines[i] == '\0')
+			continue;
+		if (*lines[i] == '=' || *lines[i] == '!') {
+			demand(&r, *lines[i], lines[i] + 2);
+			continue;
+		}
+		if (lines[i + 1] && *lines[i + 1] == '?') {
+			refuse(&r, lines[i], lines[i + 1] + 2);
+			i++;
+			continue;
+		}
+		g_free(r.out);
+		r.input = lines[i];
+		r.out = test_line(r.s, lines[i]);
+	}
+	if (script_vm(r.s)->cfg->rules.inject == INJ_NONE)
+		test_check_rest(script_vm(r.s));
+	g_free(r.out);
+	script_free(r.s);
+}
+
+void test_scenario(const struct scenario *sc)
+{
+	g_auto(GStrv) policies = g_strsplit(sc->policies, " ", -1);
+
+	for (size_t i = 0; policies[i]; i++)
+		run_policy(sc, policies[i]);
+}
+
+/* ---- a VM at rest ------------------------------------------------------------------------------ */
 
 /* V1 for one set: sorted, disjoint, slots of this address space. */
 static bool set_is_sound(const struct vm *vm, unsigned int as, unsigned int set)

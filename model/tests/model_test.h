@@ -15,6 +15,19 @@
 /* A VM for `scenario name=t KEYS`; fails the test when there is none. */
 struct script *test_script(const char *policy, const char *keys);
 
+enum {
+	SLOT_BYTES = 0x400000,
+	GPA_0 = 0x1000000, /* slots 0 and 1, and a place for a third */
+	GPA_1 = 0x2000000,
+	GPA_FREE = 0x4000000,
+};
+
+/* Slots 0 (flags as given) and 1 over the two halves of a mapping m0, no code page. */
+struct script *test_two_slots(const char *policy, const char *keys, const char *flags);
+
+/* Where the first mapping starts. */
+hva_t test_map_hva(const struct vm *vm);
+
 /* The observations of one line; fails the test when it cannot be run.  Freed by the caller. */
 char *test_line(struct script *s, const char *text);
 
@@ -26,6 +39,26 @@ char *test_refused(struct script *s, const char *text);
 
 /* True when a line of @text equals @line, or begins with it and goes on with a space. */
 bool test_has_line(const char *text, const char *line);
+
+/* ---- scenarios as text ------------------------------------------------------------------------ */
+
+/*
+ * Input lines, each followed by what is demanded of its observations:
+ *   = LINE   a line that begins with these words
+ *   ! LINE   no line that begins with them
+ *   ? TEXT   the line is refused, with this in the message
+ */
+struct scenario {
+	const char *name;
+	const char *policies; /* each in turn */
+	const char *keys;
+	const char *text;
+};
+
+/* test_scenario() - runs it under each policy; a VM that is not at rest in the end fails it too. */
+void test_scenario(const struct scenario *sc);
+
+/* ---- a VM at rest ------------------------------------------------------------------------------ */
 
 /* V1 to V5 of vm.h, written a second time.  On failure @why is a constant sentence. */
 bool test_at_rest(const struct vm *vm, const char **why);

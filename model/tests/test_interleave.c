@@ -25,6 +25,12 @@ enum {
 	NR_SEEDS = 150,
 };
 
+/* What to run; @inject NULL: none, and nothing may go wrong. */
+struct sim_case {
+	const char *policy, *geom, *inject;
+	unsigned int host_ops; /* 0: as many as everybody */
+};
+
 struct sim {
 	struct script *script;
 	struct vm *vm;
@@ -34,6 +40,7 @@ struct sim {
 	hva_t hva[2];
 	unsigned int left[NR_VCPUS + 2];
 	bool watch_wakes;
+	bool watch_frames;
 	const char *fail;
 };
 
@@ -138,6 +145,27 @@ static bool was_woken(const struct sim *s, uint32_t a)
 	return false;
 }
 
+/* While no notifier runs, every leaf of a slot holds the host's frame (I3). */
+static const char *check_frames(const struct vm *vm)
+{
+	for (uint32_t t = 1; t < vm->pt.head->high_water; t++) {
+		const struct pt_meta *m = &vm->pt.meta[t];
+
+		for (uint32_t i = 0;
+		     m->state == PT_LIVE && m->nr_used && i < geom_entries(&vm->cfg->geom); i++) {
+			pte_t e = *pt_entry(&vm->pt, t, i);
+			gfn_t gfn = pt_entry_gfn(&vm->pt, t, i);
+			uint32_t slot = memslot_find(vm, m->as_id, gfn);
+
+			if (slot && pte_is_leaf(vm->pt.fmt, e, m->height) &&
+			    hostmm_view(vm, memslot_hva(vm, slot, gfn)).pfn !=
+				    pte_pfn(vm->pt.fmt, e))
+				return "I3: a leaf that the host page table does not back";
+		}
+	}
+	return NULL;
+}
+
 static void one_step(struct sim *s, uint32_t a)
 {
 	bool before[NR_VCPUS + 2] = { false };
@@ -151,6 +179,8 @@ static void one_step(struct sim *s, uint32_t a)
 	for (uint32_t i = 0; i < s->vm->nr_actors && s->watch_wakes; i++)
 		if (i != a && !before[i] && actor_enabled(s->vm, i) && !was_woken(s, i))
 			s->fail = "an actor became enabled without a wake";
+	if (!s->fail && s->vm->st->mn_active_invalidate_count == 0 && s->watch_frames)
+		s->fail = check_frames(s->vm);
 }
 
 /* Anything that can move: rules, enabled actors, idle actors with work left. */
@@ -213,21 +243,21 @@ static const char *check_logging(const struct vm *vm)
 	return NULL;
 }
 
-static void sim_init(struct sim *s, const char *policy, const char *geom, const char *inject,
-		     uint64_t seed)
+static void sim_init(struct sim *s, const struct sim_case *k, uint64_t seed, bool is_bad)
 {
 	struct lang_scenario sc = { .vcpus = NR_VCPUS, .eager = -1, .zapall = true };
 	GError *error = NULL;
 
 	*s = (struct sim){ .rng = seed, .watch_wakes = true };
 	g_strlcpy(sc.name, "interleave", sizeof(sc.name));
-	g_strlcpy(sc.geom, geom, sizeof(sc.geom));
-	g_strlcpy(sc.inject, inject, sizeof(sc.inject));
+	g_strlcpy(sc.geom, k->geom, sizeof(sc.geom));
+	g_strlcpy(sc.inject, k->inject ? k->inject : "none", sizeof(sc.inject));
 	g_strlcpy(sc.tlb, seed & 2 ? "sized" : "set", sizeof(sc.tlb));
 	sc.eager = seed & 1;
-	s->script = script_new(&sc, policy, NULL, &error);
-	ck_assert_msg(s->script != NULL, "%s: %s", policy, error ? error->message : "");
+	s->script = script_new(&sc, k->policy, NULL, &error);
+	ck_assert_msg(s->script != NULL, "%s: %s", k->policy, error ? error->message : "");
 	s->vm = script_vm(s->script);
+	s->watch_frames = is_bad || !s->vm->cfg->rules.s2_change_pte;
 	s->vm->pt.obs = NULL;
 	s->vm->cfg->walk_budget = 1 + (uint32_t)(seed % 3);
 	s->vm->cfg->code = false;
@@ -241,17 +271,17 @@ static void sim_init(struct sim *s, const char *policy, const char *geom, const 
 		s->hva[i] = s->vm->st->maps[m].hva;
 	}
 	for (uint32_t a = 0; a < s->vm->nr_actors; a++)
-		s->left[a] = NR_OPS;
+		s->left[a] = a == vm_actor_mm(s->vm) && k->host_ops ? k->host_ops : NR_OPS;
 }
 
 /* What is wrong at the end of a run; NULL when all is well. */
-static const char *run(const char *policy, const char *geom, const char *inject, uint64_t seed)
+static const char *run(const struct sim_case *k, uint64_t seed, bool is_bad)
 {
 	struct sim s;
 	const char *why = NULL;
 	int steps = 0;
 
-	sim_init(&s, policy, geom, inject, seed);
+	sim_init(&s, k, seed, is_bad);
 	while (!s.fail && steps++ < MAX_STEPS && move(&s))
 		continue;
 	why = s.fail;
@@ -263,20 +293,18 @@ static const char *run(const char *policy, const char *geom, const char *inject,
 	return why;
 }
 
-static const struct {
-	const char *policy, *geom;
-} cases[] = {
-	{ "x86-6.12+machine=npt", "npt-2x3" },
-	{ "x86-6.12+machine=ept", "ept-2x3" },
-	{ "x86-6.12+machine=ept-noad", "ept-2x3" },
-	{ "x86-6.12+machine=ept+slot-flush=zap-slot-leafs", "ept-1x4" },
-	{ "x86-6.1+machine=npt", "npt-2x3" },
-	{ "x86-6.1+machine=ept", "ept-1x4" },
-	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3" },
-	{ "x86-7.2+machine=ept", "ept-2x3" },
-	{ "arm64-6.1", "arm64-2x3" },
-	{ "arm64-6.12", "arm64-2x3" },
-	{ "arm64-6.12+cache=nofwb", "arm64-1x4" },
+static const struct sim_case cases[] = {
+	{ "x86-6.12+machine=npt", "npt-2x3", NULL, 0 },
+	{ "x86-6.12+machine=ept", "ept-2x3", NULL, 0 },
+	{ "x86-6.12+machine=ept-noad", "ept-2x3", NULL, 0 },
+	{ "x86-6.12+machine=ept+slot-flush=zap-slot-leafs", "ept-1x4", NULL, 0 },
+	{ "x86-6.1+machine=npt", "npt-2x3", NULL, 0 },
+	{ "x86-6.1+machine=ept", "ept-1x4", NULL, 0 },
+	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3", NULL, 0 },
+	{ "x86-7.2+machine=ept", "ept-2x3", NULL, 0 },
+	{ "arm64-6.1", "arm64-2x3", NULL, 0 },
+	{ "arm64-6.12", "arm64-2x3", NULL, 0 },
+	{ "arm64-6.12+cache=nofwb", "arm64-1x4", NULL, 0 },
 };
 
 static uint64_t base_seed(void)
@@ -289,7 +317,7 @@ static uint64_t base_seed(void)
 START_TEST(good_policies_keep_the_invariants_in_random_interleavings)
 {
 	for (uint64_t i = 0; i < NR_SEEDS; i++) {
-		const char *why = run(cases[_i].policy, cases[_i].geom, "", base_seed() + i);
+		const char *why = run(&cases[_i], base_seed() + i, false);
 
 		ck_assert_msg(!why, "%s geom=%s S2_TEST_SEED=%llu: %s", cases[_i].policy,
 			      cases[_i].geom, (unsigned long long)(base_seed() + i), why);
@@ -298,22 +326,26 @@ START_TEST(good_policies_keep_the_invariants_in_random_interleavings)
 END_TEST
 
 /* Each injection removes one rule; some seed must show it. */
-static const struct {
-	const char *policy, *geom, *inject;
-} bad[] = {
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-retry-check" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-srcu-wait" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-zap" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-dirty-mark" },
-	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3", "skip-retry-check" },
-	{ "arm64-6.12", "arm64-2x3", "skip-retry-check" },
-	{ "arm64-6.12", "arm64-2x3", "skip-zap" },
-	{ "arm64-6.1", "arm64-2x3", "skip-dirty-mark" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-notifier-flush" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-enable-flush" },
-	{ "x86-6.12+machine=npt", "npt-2x3", "skip-harvest-flush" },
-	{ "arm64-6.12", "arm64-2x3", "skip-tlbi" },
-	{ "arm64-6.1", "arm64-2x3", "skip-enable-flush" },
+static const struct sim_case bad[] = {
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-retry-check", 120 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-srcu-wait", 0 },
+	{ "x86-6.1+machine=npt+mmu=legacy", "npt-2x3", "skip-retry-check", 120 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-zap", 0 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-dirty-mark", 0 },
+	{ "arm64-6.12", "arm64-2x3", "skip-retry-check", 120 },
+	/*
+	 * 6.1's change_pte (removed in 6.10) maps the page of one thread's copy on write although
+	 * another thread's invalidation of that page has already zapped and not yet cleared it: the
+	 * leaf outlives the host's entry.  Found here; no upstream report of it is known to us.
+	 */
+	{ "arm64-6.1", "arm64-2x3", NULL, 0 },
+	{ "arm64-6.12", "arm64-2x3", "skip-zap", 0 },
+	{ "arm64-6.1", "arm64-2x3", "skip-dirty-mark", 0 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-notifier-flush", 0 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-enable-flush", 0 },
+	{ "x86-6.12+machine=npt", "npt-2x3", "skip-harvest-flush", 0 },
+	{ "arm64-6.12", "arm64-2x3", "skip-tlbi", 0 },
+	{ "arm64-6.1", "arm64-2x3", "skip-enable-flush", 0 },
 };
 
 START_TEST(bad_policies_are_caught)
@@ -321,7 +353,7 @@ START_TEST(bad_policies_are_caught)
 	const char *why = NULL;
 
 	for (uint64_t i = 0; i < 20 * NR_SEEDS && !why; i++)
-		why = run(bad[_i].policy, bad[_i].geom, bad[_i].inject, base_seed() + i);
+		why = run(&bad[_i], base_seed() + i, true);
 	ck_assert_msg(why != NULL, "%s inject=%s: no seed shows it", bad[_i].policy,
 		      bad[_i].inject);
 }

@@ -353,8 +353,8 @@ START_TEST(slots_are_found_as_an_array_of_pages_finds_them)
 			want = ref_apply(&ref, &op);
 		found = stepper_set_region(&st, &op);
 		must(found == want,
-		     "request %u (slot 0x%x, flags %u, fail %u): expected %d, found %d", i,
-		     op.slot, op.flags, op.fail, want, found);
+		     "request %u (slot 0x%x, flags %u, fail %u): expected %d, found %d", i, op.slot,
+		     op.flags, op.fail, want, found);
 		dirty_some(&st, &ref, &rng);
 		compare_all(st.vm, &ref, &rng);
 		done += found == 0;
@@ -381,9 +381,9 @@ START_TEST(a_guest_between_changes_finds_its_slots_or_mmio)
 	for (unsigned int i = 0; i < test_ops(300); i++) {
 		struct op op = random_request(&ref, &rng);
 		unsigned int gfn = (unsigned int)rng_below(&rng, NR_PAGES);
-		g_autofree char *line = g_strdup_printf("guest %s vcpu=0 gpa=0x%x",
-							rng_once_in(&rng, 2) ? "read" : "write",
-							gfn << 12);
+		g_autofree char *line =
+			g_strdup_printf("guest %s vcpu=0 gpa=0x%x",
+					rng_once_in(&rng, 2) ? "read" : "write", gfn << 12);
 		g_autofree char *out = NULL;
 		const struct ref_slot *slot;
 		int id, want;

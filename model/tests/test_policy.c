@@ -53,7 +53,9 @@ static const struct {
 
 /* What a word must have set, behind a base where that is not so already. */
 #define SETS(base, word, field, value)                                                             \
-	{ base, word, #field, offsetof(struct rules, field), (uint8_t)(value) }
+	{                                                                                          \
+		base, word, #field, offsetof(struct rules, field), (uint8_t)(value)                \
+	}
 
 static const struct axis_case {
 	const char *base, *word, *field;
@@ -268,9 +270,9 @@ static const struct {
 	const char *word;
 	enum commit_action act;
 } words[] = {
-	{ "CNT", ACT_CNT },     { "REC", ACT_REC }, { "SPLIT", ACT_SPLIT }, { "CLR", ACT_CLR },
-	{ "WP2", ACT_WP2 },     { "WP4", ACT_WP4 }, { "FLUSH", ACT_FLUSH }, { "Z", ACT_ZAP },
-	{ "W", ACT_WP_S2 },     { "S", ACT_SPLIT_S2 }, { "C", ACT_CACHE },
+	{ "CNT", ACT_CNT }, { "REC", ACT_REC },    { "SPLIT", ACT_SPLIT }, { "CLR", ACT_CLR },
+	{ "WP2", ACT_WP2 }, { "WP4", ACT_WP4 },    { "FLUSH", ACT_FLUSH }, { "Z", ACT_ZAP },
+	{ "W", ACT_WP_S2 }, { "S", ACT_SPLIT_S2 }, { "C", ACT_CACHE },
 };
 
 static enum commit_action act_of(const char *word)
@@ -431,8 +433,7 @@ START_TEST(the_common_hook_adds_a_flush_after_the_arch_hook)
 	const struct arm_row *row = &arm_rows[_i];
 	bool due = !row->uf[0] && row->uf[1] &&
 		   (row->change == KVM_MR_MOVE || row->change == KVM_MR_FLAGS_ONLY);
-	g_autofree char *james =
-		g_strjoin(" ", row->act[JAMES], due ? "Z" : NULL, NULL);
+	g_autofree char *james = g_strjoin(" ", row->act[JAMES], due ? "Z" : NULL, NULL);
 
 	check_arm_row("arm64-james-flags-only", row, james);
 	check_arm_row("arm64-7.0+userfault=arm64-sean-rewrite", row, row->act[V3]);
@@ -472,10 +473,14 @@ static const struct {
 	const char *policy;
 	bool pml;
 } x86_machines[] = {
-	{ "x86-6.1", false },           { "x86-6.1+machine=ept", true },
-	{ "x86-6.12", false },          { "x86-6.12+machine=ept", true },
-	{ "x86-6.12+machine=ept-nopml", false }, { "x86-6.12+machine=ept-noad", false },
-	{ "x86-7.2", false },           { "x86-7.2+machine=ept", true },
+	{ "x86-6.1", false },
+	{ "x86-6.1+machine=ept", true },
+	{ "x86-6.12", false },
+	{ "x86-6.12+machine=ept", true },
+	{ "x86-6.12+machine=ept-nopml", false },
+	{ "x86-6.12+machine=ept-noad", false },
+	{ "x86-7.2", false },
+	{ "x86-7.2+machine=ept", true },
 	{ "x86-6.1+mmu=legacy", false },
 };
 
@@ -664,8 +669,8 @@ END_TEST
 enum { M_X86_V2, M_X86_V3, M_ARM_UPSTREAM, M_ARM_V2, M_ARM_V3, NR_M_COLUMNS };
 
 static const char *const m_policies[NR_M_COLUMNS] = {
-	"x86-uf-v2", "x86-uf-v3", "arm64-6.12+invalidate=inv-common-flush", "arm64-james-v2",
-	"arm64-sean-rewrite",
+	"x86-uf-v2",      "x86-uf-v3",          "arm64-6.12+invalidate=inv-common-flush",
+	"arm64-james-v2", "arm64-sean-rewrite",
 };
 
 static const struct {
@@ -752,8 +757,8 @@ int main(void)
 			    G_N_ELEMENTS(x86_machines));
 	tcase_add_loop_test(commit, x86_userfault_transitions_act_as_each_series_does, 0,
 			    G_N_ELEMENTS(uf_rows));
-	tcase_add_loop_test(commit,
-			    x86_userfault_adds_nothing_to_other_changes_but_v3_flushes_a_move, 0, 2);
+	tcase_add_loop_test(
+		commit, x86_userfault_adds_nothing_to_other_changes_but_v3_flushes_a_move, 0, 2);
 	tcase_add_loop_test(commit, all_series_agree_with_the_table_of_combined_transitions, 0,
 			    G_N_ELEMENTS(m_rows));
 	suite_add_tcase(suite, commit);
