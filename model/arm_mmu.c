@@ -223,7 +223,8 @@ PROC(s2_age_range)
 PROC(s2_change_pte)
 {
 	BEGIN(l_range);
-	while ((f->slot = memslots_next_by_hva(c->vm, 0, f->slot, f->start, f->start + 1)) != 0) {
+	while ((f->slot = memslots_next_by_hva(
+			c->vm, 0, f->slot, (struct gfn_range){ f->start, f->start + 1 })) != 0) {
 		f->n = c->vm->slots[f->slot].base_gfn +
 		       ((f->start - c->vm->slots[f->slot].hva) >> c->vm->cfg->geom.page_shift);
 		AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);

@@ -223,8 +223,8 @@ static bool take_batch(struct ctx *c, struct l_log *f)
 	f->slot = memslot_by_id(c->vm, slot_arg >> 16, memslots_active(c->vm, slot_arg >> 16),
 				(uint16_t)slot_arg);
 	/* kvm_reset_dirty_gfn(): one offset beyond the slot and the whole batch is ignored */
-	if (f->slot && f->word + 63 - (uint64_t)__builtin_clzll(f->mask) >=
-			       c->vm->slots[f->slot].npages)
+	if (f->slot &&
+	    f->word + 63 - (uint64_t)__builtin_clzll(f->mask) >= c->vm->slots[f->slot].npages)
 		f->slot = 0;
 	return true;
 }

@@ -4,7 +4,7 @@
 #define MODEL_HOST_OP_H
 
 enum host_op_kind {
-	HOST_TOUCH, /* op.access, op.stride */
+	HOST_TOUCH,    /* op.access, op.stride */
 	HOST_POPULATE, /* the same */
 	HOST_DONTNEED,
 	HOST_HUGEPAGE,

@@ -321,7 +321,7 @@ struct gfn_range hostmm_unit_range(const struct vm *vm, hva_t hva)
 	return (struct gfn_range){ start, start + host_unit_bytes(vm) };
 }
 
-bool hostmm_partial_huge(const struct vm *vm, hva_t hva, hva_t start, hva_t end)
+bool hostmm_partial_huge(const struct vm *vm, hva_t hva, struct gfn_range range)
 {
 	struct host_view v = view_of(vm, hva);
 	struct gfn_range r = hostmm_unit_range(vm, hva);
@@ -329,7 +329,7 @@ bool hostmm_partial_huge(const struct vm *vm, hva_t hva, hva_t start, hva_t end)
 	if (v.map < 0 || is_hugetlb(&vm->st->maps[v.map]))
 		return false;
 	return (vm->units[v.unit].kind == UNIT_HUGE || vm->units[v.unit].kind == UNIT_HZERO) &&
-	       (r.start < start || r.end > end);
+	       (r.start < range.start || r.end > range.end);
 }
 
 bool hostmm_cut_notifies(const struct vm *vm, hva_t hva)

@@ -70,7 +70,7 @@ bool hostmm_is_huge_zero(const struct vm *vm, hva_t hva);
 struct gfn_range hostmm_unit_range(const struct vm *vm, hva_t hva);
 
 /* Does a range partly cover a huge unit, which must then be split?  At or after @hva, below @end. */
-bool hostmm_partial_huge(const struct vm *vm, hva_t hva, hva_t start, hva_t end);
+bool hostmm_partial_huge(const struct vm *vm, hva_t hva, struct gfn_range range);
 
 /* End of the VMA, or of the hole, that holds @hva; at most @end. */
 hva_t hostmm_vma_end(const struct vm *vm, hva_t hva, hva_t end);

@@ -9,7 +9,7 @@
 #include "model/procs.h"
 
 /* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed. */
-static bool request_one(struct ctx *c, uint32_t v, uint32_t req)
+static bool request_one(struct ctx *c, uint32_t v, enum vcpu_request req)
 {
 	struct vcpu *vcpu = &c->vm->vcpus[v];
 	bool ipi = vcpu->mode != OUTSIDE_GUEST_MODE;
@@ -30,7 +30,7 @@ PROC(make_all_cpus_request)
 {
 	BEGIN(l_req);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
-		f->sent += request_one(c, f->i, f->req);
+		f->sent += request_one(c, f->i, (enum vcpu_request)f->req);
 		STEP("make_all_cpus_request:send");
 	}
 	if (f->sent && f->wait)

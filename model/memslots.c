@@ -63,8 +63,8 @@ static bool is_behind(const struct memslot *a, const struct memslot *b)
 	return a->hva > b->hva || (a->hva == b->hva && a->hva_rank > b->hva_rank);
 }
 
-uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev, hva_t start,
-			      hva_t end)
+uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev,
+			      struct gfn_range hva)
 {
 	unsigned int set = memslots_active(vm, as);
 	const uint16_t *ids = memslots_ids(vm, as, set);
@@ -73,7 +73,8 @@ uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t pre
 	for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
 		const struct memslot *s = &vm->slots[ids[i]];
 
-		if (s->hva >= end || s->hva + (s->npages << vm->cfg->geom.page_shift) <= start ||
+		if (s->hva >= hva.end ||
+		    s->hva + (s->npages << vm->cfg->geom.page_shift) <= hva.start ||
 		    (prev && !is_behind(s, &vm->slots[prev])))
 			continue;
 		if (!next || is_behind(&vm->slots[next], s))

@@ -33,11 +33,11 @@ uint32_t memslot_by_id(const struct vm *vm, unsigned int as, unsigned int set, u
 bool memslots_overlap(const struct vm *vm, unsigned int as, uint16_t id, gfn_t start, gfn_t end);
 
 /*
- * memslots_next_by_hva() - slot of the active set that backs a part of [start, end), the next after
+ * memslots_next_by_hva() - slot of the active set that backs a part of the host range @hva, the next after
  * @prev (0: the first) in the order of the hva tree: by userspace_addr, then by time of insertion.
  */
-uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev, hva_t start,
-			      hva_t end);
+uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev,
+			      struct gfn_range hva);
 
 /* memslots_replace() - in one set: @old (0 none) out, @now (0 none) in. */
 void memslots_replace(struct vm *vm, unsigned int as, unsigned int set, uint32_t old, uint32_t now);

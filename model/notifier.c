@@ -31,7 +31,8 @@ static struct gfn_range slot_part(const struct vm *vm, uint32_t slot, hva_t star
 static uint32_t next_slot(const struct vm *vm, struct l_range *f)
 {
 	for (; f->as < vm->cfg->rules.nr_as; f->as++, f->slot = 0) {
-		uint32_t s = memslots_next_by_hva(vm, f->as, f->slot, f->start, f->end);
+		uint32_t s = memslots_next_by_hva(vm, f->as, f->slot,
+						  (struct gfn_range){ f->start, f->end });
 
 		if (s)
 			return s;
@@ -295,7 +296,7 @@ PROC(dontneed_vma)
 	}
 	/* unit by unit, each checked under its page-table lock: an earlier one may fill up again */
 	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
-		while (hostmm_partial_huge(c->vm, f->at, f->start, f->end)) {
+		while (hostmm_partial_huge(c->vm, f->at, (struct gfn_range){ f->start, f->end })) {
 			CALL(P_notify_begin, l_range,
 			     .start = hostmm_unit_range(c->vm, f->at).start,
 			     .end = hostmm_unit_range(c->vm, f->at).end);
@@ -414,7 +415,7 @@ PROC(free_vma)
 		CALL(P_notify_begin, l_range, .start = f->start, .end = f->end);
 	for (f->at = f->start; f->at < f->end; f->at = hostmm_unit_range(c->vm, f->at).end) {
 		if (hostmm_is_huge_zero(c->vm, f->at) ||
-		    !hostmm_partial_huge(c->vm, f->at, f->start, f->end))
+		    !hostmm_partial_huge(c->vm, f->at, (struct gfn_range){ f->start, f->end }))
 			continue;
 		CALL(P_notify_begin, l_range, .start = hostmm_unit_range(c->vm, f->at).start,
 		     .end = hostmm_unit_range(c->vm, f->at).end);

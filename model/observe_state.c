@@ -194,7 +194,7 @@ static void state_text(struct recorder *r)
 }
 
 /* Leaves of all roots and unlinked shadow pages: KVM's own page counts; @nx: tables NX keeps. */
-static void count_pages(const struct vm *vm, uint64_t *pages, uint64_t *nx)
+static void count_pages(const struct vm *vm, uint64_t pages[3], int64_t *nx)
 {
 	memset(pages, 0, 3 * sizeof(*pages));
 	*nx = 0;
@@ -243,7 +243,8 @@ static void print_stats(struct recorder *r, GString *out)
 
 void recorder_print(struct recorder *r, const int *ret, bool always, GString *out)
 {
-	uint64_t now[3], nx;
+	uint64_t now[3];
+	int64_t nx;
 	bool x86 = r->vm->cfg->rules.arch == PT_X86;
 
 	recorder_flush_trace(r);
@@ -260,7 +261,7 @@ void recorder_print(struct recorder *r, const int *ret, bool always, GString *ou
 		r->vm_stats.pages_4k = (int64_t)(now[0] - r->pages[0]);
 		r->vm_stats.pages_2m = (int64_t)(now[1] - r->pages[1]);
 		r->vm_stats.pages_1g = (int64_t)(now[2] - r->pages[2]);
-		r->vm_stats.nx_lpage_splits = (int64_t)(nx - r->nx_splits);
+		r->vm_stats.nx_lpage_splits = nx - r->nx_splits;
 	}
 	print_stats(r, out);
 	if (x86 && memcmp(now, r->pages, sizeof(now)) != 0)

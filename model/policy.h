@@ -118,9 +118,9 @@ struct rules {
 	bool shortcut_any_old;      /* ... also at 4 KiB when the old value is not a leaf */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
 	bool nx_split_exec;         /* children made under NX carry X back */
-	bool nx_any_table;          /* under NX a huge leaf replaces no table (6.1), or no tagged one */
-	bool log_split_last;        /* CLEAR's eager split includes its last page (6.1: stops short) */
-	bool retry_by_hva;          /* invalidation hull in hva (6.1) */
+	bool nx_any_table;   /* under NX a huge leaf replaces no table (6.1), or no tagged one */
+	bool log_split_last; /* CLEAR's eager split includes its last page (6.1: stops short) */
+	bool retry_by_hva;   /* invalidation hull in hva (6.1) */
 	bool move_rejects_tracker;
 	bool mmio_fault_traced;  /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */

@@ -324,7 +324,7 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 		return false;
 	if (l->has_bitmap && l->bitmap.is_hva) {
 		/* an address that holds no bitmap: EINVAL when it is no user address, else unreadable */
-		op->uf_bad = l->bitmap.hva < BIT(47);
+		op->uf_bad = l->bitmap.hva < (s->vm->cfg->rules.arch == PT_X86 ? BIT(47) : BIT(48));
 	} else if (l->has_bitmap) {
 		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}

@@ -180,32 +180,37 @@ int set_region_check(const struct vm *vm, const struct op *op, uint8_t *change, 
 	return 0;
 }
 
+/* The new slot object of CREATE, MOVE and FLAGS_ONLY, from the ioctl's arguments; 0 when none is left. */
+static uint32_t new_slot(struct vm *vm, const struct op *op)
+{
+	uint32_t slot = memslot_alloc(vm);
+	struct memslot *s = &vm->slots[slot];
+	bool uf = (op->flags & MEM_USERFAULT) != 0;
+
+	if (!slot)
+		return 0;
+	s->base_gfn = gpa_to_gfn(&vm->cfg->geom, op->gpa);
+	s->npages = op->size >> vm->cfg->geom.page_shift;
+	s->hva = op->hva;
+	s->flags = op->flags;
+	s->id = (uint16_t)op->slot;
+	s->as_id = (uint8_t)(op->slot >> 16);
+	s->uf_bitmap = uf ? op->uf_bitmap : 0;
+	s->uf_bad = uf && op->uf_bad;
+	return slot;
+}
+
 PROC(set_memory_region)
 {
 	BEGIN(l_slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	f->err = set_region_check(c->vm, &c->vm->ops[c->me_nr], &f->change, &f->slot);
+	if (f->err == 0 && f->change != KVM_MR_DELETE && f->change != KVM_MR_NONE) {
+		f->slot2 = new_slot(c->vm, &c->vm->ops[c->me_nr]);
+		f->err = f->slot2 ? 0 : -ENOMEM;
+	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
-		if (f->change != KVM_MR_DELETE) {
-			const struct op *op = &c->vm->ops[c->me_nr];
-			struct memslot *s;
-
-			f->slot2 = memslot_alloc(c->vm);
-			if (!f->slot2) {
-				lock_drop_write(c, OBJ_SLOTS_LOCK);
-				RETURN(-ENOMEM);
-			}
-			s = &c->vm->slots[f->slot2];
-			s->base_gfn = gpa_to_gfn(&c->vm->cfg->geom, op->gpa);
-			s->npages = op->size >> c->vm->cfg->geom.page_shift;
-			s->hva = op->hva;
-			s->flags = op->flags;
-			s->id = (uint16_t)op->slot;
-			s->as_id = (uint8_t)(op->slot >> 16);
-			s->uf_bitmap = (op->flags & MEM_USERFAULT) ? op->uf_bitmap : 0;
-			s->uf_bad = (op->flags & MEM_USERFAULT) ? op->uf_bad : 0;
-		}
 		STEP("set_memory_region:new");
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
@@ -335,9 +340,9 @@ static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change
 }
 
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
-			  uint32_t slot)
+			  uint32_t now)
 {
-	struct memslot *s = &vm->slots[slot];
+	struct memslot *s = &vm->slots[now];
 	uint64_t half = bitmap_words(s->npages);
 	bool fresh = false;
 	int err;
@@ -354,7 +359,7 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 				vm->words[s->bitmap + i / 64] |= BIT(i % 64);
 		}
 	}
-	err = prepare_arch(vm, op, change, slot);
+	err = prepare_arch(vm, op, change, now);
 	if (err && fresh) {
 		words_free(vm, s->bitmap);
 		s->bitmap = 0;

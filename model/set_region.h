@@ -28,7 +28,7 @@ int set_region_check(const struct vm *vm, const struct op *op, uint8_t *change, 
 
 /* kvm_prepare_memory_region(): bitmap and arch checks; -errno leaves nothing behind. */
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
-			  uint32_t slot);
+			  uint32_t now);
 
 /* Procedure of each commit action. */
 extern const uint16_t commit_proc[];

@@ -7,13 +7,13 @@
  * emulators, which drop the guest's TLB at every entry and exit: an access is a walk.
  */
 #include "model/vcpu.h"
-#include "model/vtlb.h"
 
 #include <errno.h>
 
 #include "mmu/walk2d.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/vtlb.h"
 
 static const gfn_t code_gfn = 0xe0000;
 

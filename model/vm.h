@@ -216,7 +216,7 @@ enum unit_kind {
 struct host_unit {
 	uint8_t kind;
 	uint8_t copy;
-	uint8_t writable; /* the host entry grants write */
+	uint8_t writable;    /* the host entry grants write */
 	uint8_t no_huge : 1; /* madvise nohugepage */
 	uint8_t tables : 1;  /* first unit of a GiB: the GiB has a table of units */
 };
@@ -317,10 +317,10 @@ struct vm_state {
 	uint64_t next_hva;
 	uint32_t next_unit, next_page;
 	uint32_t nr_maps;
-	uint32_t serial;      /* creation order of shadow pages */
-	uint32_t words_used;  /* high water of the words pool */
+	uint32_t serial;          /* creation order of shadow pages */
+	uint32_t words_used;      /* high water of the words pool */
 	uint32_t freed_slot_used; /* V7: steps that used a slot object after it was freed */
-	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
+	uint32_t split_cache;     /* arm64: pages in the VM-wide split cache */
 	struct host_map maps[VM_MAX_MAPS];
 };
 
@@ -344,7 +344,7 @@ struct vm_cfg {
 	struct pt_geom geom;
 	struct rules rules; /* everything in which kernels, machines and patches differ */
 	struct vm_limits limits;
-	struct tlb_cfg tlb;    /* form and size of each vCPU's TLB */
+	struct tlb_cfg tlb; /* form and size of each vCPU's TLB */
 	uint32_t nr_vcpus;
 	uint32_t manual;       /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 argument */
 	uint32_t ring_entries; /* 0: bitmap mode */

@@ -49,7 +49,8 @@ static bool check_counts(const struct vm *vm, const char **why)
 	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++)
 		for (uint32_t i = 0; i < vm->st->sets[as][0].count; i++)
 			logging += memslot_is_logging(&vm->slots[memslots_ids(vm, as, 0)[i]]);
-	for (uint32_t i = 1; i < memslot_objects(&vm->cfg->limits) && in_use < vm->st->nr_slots; i++)
+	for (uint32_t i = 1; i < memslot_objects(&vm->cfg->limits) && in_use < vm->st->nr_slots;
+	     i++)
 		in_use += vm->slots[i].in_use;
 	if (vm->st->freed_slot_used)
 		*why = "V7: a memslot object was used after it was freed";

@@ -64,27 +64,32 @@ static void emit_get_page(struct ctx *c, gfn_t base, unsigned int height)
 	emit(c, &(struct event){ .kind = EV_GET_PAGE, .gfn = base, .height = (uint8_t)height });
 }
 
+/* A valid root for the vCPU's address space: shared if there is one, else new. */
+static void take_root(struct ctx *c)
+{
+	struct vcpu *v = &c->vm->vcpus[c->me_nr];
+	bool x86 = c->rules->arch == PT_X86;
+
+	v->root = root_find(c->vm, v->as_id);
+	if (x86 && (!v->root || !c->rules->tdp_mmu))
+		emit_get_page(c, 0, geom_root_height(&c->vm->cfg->geom));
+	if (!v->root) {
+		v->root = root_new(c->vm, v->as_id, &c->work);
+		g_assert(v->root);
+		c->stats.mmu_cache_miss += !c->rules->tdp_mmu;
+	}
+	c->vm->st->roots[v->root - 1].refs++;
+	if (x86) {
+		emit(c, &(struct event){ .kind = EV_LOAD_PGD });
+		c->stats.tlb_flush++;
+		vtlb_flush(c, c->me_nr); /* kvm_mmu_load() flushes the current context */
+	}
+}
+
 PROC(load_root)
 {
 	BEGIN(l_req);
-	{
-		struct vcpu *v = &c->vm->vcpus[c->me_nr];
-
-		v->root = root_find(c->vm, v->as_id);
-		if (c->rules->arch == PT_X86 && (!v->root || !c->rules->tdp_mmu))
-			emit_get_page(c, 0, geom_root_height(&c->vm->cfg->geom));
-		if (!v->root) {
-			v->root = root_new(c->vm, v->as_id, &c->work);
-			g_assert(v->root);
-			c->stats.mmu_cache_miss += !c->rules->tdp_mmu;
-		}
-		c->vm->st->roots[v->root - 1].refs++;
-		if (c->rules->arch == PT_X86) {
-			emit(c, &(struct event){ .kind = EV_LOAD_PGD });
-			c->stats.tlb_flush++;
-			vtlb_flush(c, c->me_nr); /* kvm_mmu_load() flushes the current context */
-		}
-	}
+	take_root(c);
 	RETURN(0);
 	END;
 }
@@ -107,35 +112,43 @@ PROC(free_obsolete_root)
 	END;
 }
 
-/* Passes over the invalidated roots: lower heights first where the kernel does so, the root last. */
+/* The passes over one invalidated root: lower heights first where the kernel does so, then its own. */
+PROC(zap_root)
+{
+	BEGIN(l_range);
+	for (f->i = 0; f->i <= geom_root_height(&c->vm->cfg->geom); f->i++) {
+		if (f->i < geom_root_height(&c->vm->cfg->geom) &&
+		    !(c->rules->zap_passes >> f->i & 1))
+			continue;
+		c->vm->scratch[c->me_nr].walk =
+			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
+				  (struct gfn_range){ 0, UINT64_MAX }, 0, 0);
+		for (;;) {
+			struct x86_visit a = { .f = vm_x86_fmt(c->vm),
+					       .height = (uint8_t)f->i,
+					       .deferred = &c->vm->st->deferred };
+
+			if (x86_zap_level(&c->vm->pt, &c->vm->scratch[c->me_nr].walk, &a,
+					  c->vm->cfg->walk_budget, &c->work) == WALK_DONE)
+				break;
+			STEP("zap_root:entry");
+		}
+	}
+	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
+	RETURN(0);
+	END;
+}
+
 PROC(zap_invalidated_roots)
 {
 	BEGIN(l_range);
 	for (f->root = 0; f->root < VM_MAX_ROOTS; f->root++) {
 		if (!c->vm->st->roots[f->root].scheduled)
 			continue;
-		for (f->i = 0; f->i <= geom_root_height(&c->vm->cfg->geom); f->i++) {
-			if (f->i < geom_root_height(&c->vm->cfg->geom) &&
-			    !(c->rules->zap_passes >> f->i & 1))
-				continue;
-			c->vm->scratch[c->me_nr].walk =
-				walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
-					  (struct gfn_range){ 0, UINT64_MAX }, 0, 0);
-			for (;;) {
-				struct x86_visit a = { .f = vm_x86_fmt(c->vm),
-						       .height = (uint8_t)f->i,
-						       .deferred = &c->vm->st->deferred };
-
-				if (x86_zap_level(&c->vm->pt, &c->vm->scratch[c->me_nr].walk, &a,
-						  c->vm->cfg->walk_budget, &c->work) == WALK_DONE)
-					break;
-				STEP("zap_root:entry");
-			}
-		}
+		CALL(P_zap_root, l_range, .root = f->root);
 		c->vm->st->roots[f->root].scheduled = 0;
 		roots_release(c);
 	}
-	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
 	RETURN(0);
 	END;
 }
@@ -496,42 +509,60 @@ PROC(zap_collapsible_one)
 	END;
 }
 
-/* Recovery by zapping tables, or in place; then one flush of the slot for the latter. */
+/* In-place recovery of one table entry; false when no child leaf can stand for the block. */
+static bool collapse_one(struct ctx *c, const struct pt_pos *p)
+{
+	return x86_collapse(&c->vm->pt, vm_x86_fmt(c->vm), p->table, p->index,
+			    c->vm->cfg->nx_huge_pages, &c->vm->st->deferred, &c->work);
+}
+
+/* Recovery in one root, by zapping tables or in place.  Return: a flush of the slot is due. */
+PROC(recover_root)
+{
+	BEGIN(l_range);
+	c->vm->scratch[c->me_nr].walk = walk_init(
+		&c->vm->pt, c->vm->st->roots[f->root].table,
+		(struct gfn_range){ c->vm->slots[f->slot].base_gfn,
+				    c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages },
+		0, 1);
+	for (;;) {
+		struct pt_pos p;
+
+		if (!find_collapsible(c, f, &p))
+			break;
+		if (c->rules->recovery == REC_ZAP)
+			CALL(P_zap_collapsible_one, l_fault, .table = p.table, .index = p.index,
+			     .old = p.value, .goal = p.height,
+			     .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index));
+		else if (collapse_one(c, &p))
+			f->hit = 1;
+		else
+			walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
+		STEP("recover:entry");
+	}
+	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
+	RETURN(f->hit);
+	END;
+}
+
+/* Every valid root of the slot's address space.  Tables replaced in place are freed after the flush. */
 PROC(recover_roots)
 {
 	BEGIN(l_range);
+	if (c->rules->recovery == REC_INPLACE)
+		rcu_enter(c);
 	for (f->root = 0; f->root < VM_MAX_ROOTS; f->root++) {
 		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].invalid ||
 		    c->vm->st->roots[f->root].as_id != c->vm->slots[f->slot].as_id)
 			continue;
-		c->vm->scratch[c->me_nr].walk =
-			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
-				  (struct gfn_range){ c->vm->slots[f->slot].base_gfn,
-						      c->vm->slots[f->slot].base_gfn +
-							      c->vm->slots[f->slot].npages },
-				  0, 1);
-		for (;;) {
-			struct pt_pos p;
-
-			if (!find_collapsible(c, f, &p))
-				break;
-			if (c->rules->recovery == REC_INPLACE) {
-				if (x86_collapse(&c->vm->pt, vm_x86_fmt(c->vm), p.table, p.index,
-						 c->vm->cfg->nx_huge_pages, &c->vm->st->deferred,
-						 &c->work))
-					f->hit = 1;
-				else
-					walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
-			} else {
-				CALL(P_zap_collapsible_one, l_fault, .table = p.table,
-				     .index = p.index, .old = p.value, .goal = p.height,
-				     .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index));
-			}
-			STEP("recover:entry");
-		}
+		CALL(P_recover_root, l_range, .slot = f->slot, .root = f->root);
+		f->hit |= c->me->ret > 0;
 	}
-	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
-	RETURN(f->hit);
+	if (f->hit)
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	if (c->rules->recovery == REC_INPLACE)
+		rcu_exit(c);
+	RETURN(0);
 	END;
 }
 
@@ -551,8 +582,6 @@ PROC(act_recover)
 	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
 	lock_take_read(c, OBJ_MMU_LOCK);
 	CALL(P_recover_roots, l_range, .slot = f->slot);
-	if (c->me->ret > 0)
-		CALL(P_flush_remote_tlbs, l_req, 0);
 	lock_drop_read(c, OBJ_MMU_LOCK);
 	RETURN(0);
 	END;

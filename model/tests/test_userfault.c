@@ -68,6 +68,12 @@ static const struct scenario userfault[] = {
 	{ "a pointer outside user space is refused",
 	  X86_UF " arm64-james-v2 " ARM_UF_V3, "code=0",
 	  MAP SET("uf", "bitmap=0xffff800000000000") "= ret -EINVAL\n" },
+	{ "user space ends at 2^47 on x86", X86_UF, "code=0",
+	  MAP SET("uf", "bitmap=0x800000000000") "= ret -EINVAL\n"
+	  SET("uf", "bitmap=0x7fff00000000") "= ret 0\n" },
+	{ "and at 2^48 on arm64", "arm64-james-v2 " ARM_UF_V3, "code=0",
+	  MAP SET("uf", "bitmap=0x1000000000000") "= ret -EINVAL\n"
+	  SET("uf", "bitmap=0x800000000000") "= ret 0\n" },
 	{ "only v1 on arm64 takes it", "arm64-uf-v1", "code=0",
 	  MAP SET("uf", "bitmap=0xffff800000000000") "= ret 0\n"
 	  "guest read vcpu=0 gpa=0x1000\n= exit vcpu=0 userfault gpa=0x1000\n" },
