@@ -5,7 +5,6 @@
 
 enum {
 	RING_ENTRY_DIRTY = 1,
-	RING_RESERVED = 64, /* KVM_DIRTY_RING_RSVD_ENTRIES */
 };
 
 /* Number of slots of the set whose base_gfn is at most @gfn. */
@@ -63,6 +62,7 @@ static bool is_behind(const struct memslot *a, const struct memslot *b)
 	return a->hva > b->hva || (a->hva == b->hva && a->hva_rank > b->hva_rank);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as and slot, as everywhere */
 uint32_t memslots_next_by_hva(const struct vm *vm, unsigned int as, uint32_t prev,
 			      struct gfn_range hva)
 {
@@ -166,7 +166,7 @@ static void ring_push(struct ctx *c, uint32_t slot_nr, gfn_t gfn)
 	uint32_t size = c->vm->cfg->ring_entries;
 	struct ring_entry *e =
 		&c->vm->rings[(uint64_t)c->me_nr * size + (vcpu->ring_dirty & (size - 1))];
-	uint32_t soft = size - RING_RESERVED - (c->rules->pml ? PML_ENTRIES : 0);
+	uint32_t soft = size - ring_reserved(c->rules);
 
 	e->slot = (uint32_t)s->as_id << 16 | s->id;
 	e->offset = gfn - s->base_gfn;
@@ -200,6 +200,8 @@ int memslot_userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn)
 	uint64_t rel = gfn - s->base_gfn;
 
 	if (!(s->flags & MEM_USERFAULT))
+		return 0;
+	if (!s->uf_bitmap && !s->uf_bad && vm->cfg->rules.uf_null_is_off)
 		return 0;
 	if (s->uf_bad || !s->uf_bitmap || rel / 64 >= words_len(vm, s->uf_bitmap))
 		return -EFAULT;

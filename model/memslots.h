@@ -70,6 +70,12 @@ unsigned int memslot_max_height(const struct vm *vm, uint32_t slot, gfn_t gfn, u
 /* mark_page_dirty() - bitmap bit, or an entry of the acting vCPU's ring. */
 void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn);
 
+/* Entries of a dirty ring that stay free for what one exit can push [KVM_DIRTY_RING_RSVD_ENTRIES]. */
+static inline uint32_t ring_reserved(const struct rules *r)
+{
+	return 64 + (r->pml ? PML_ENTRIES : 0);
+}
+
 /* memslot_userfault_bit() - 1 set, 0 clear or not a userfault slot, -EFAULT: bitmap unreadable. */
 int memslot_userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn);
 

@@ -22,7 +22,7 @@ struct recorder {
 	uint32_t mmio_vcpu;
 	uint64_t mmio_gpa, mmio_n;
 	struct kvm_stats vm_stats, *vcpu_stats;
-	uint64_t pages[3];  /* last counts by size */
+	uint64_t pages[3]; /* last counts by size */
 	int64_t nx_splits; /* last count */
 	uint64_t printed[3];
 	GString *last_state, *state; /* text of sum and tab: printed last, now */

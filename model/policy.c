@@ -179,6 +179,7 @@ static void uf_v3(struct rules *r, enum commit_hook hook)
 static void uf_x86_v2(struct rules *r)
 {
 	uf_on(r, COMMIT_X86_UF_V2);
+	r->uf_null_is_off = true;
 }
 
 static void uf_x86_v3(struct rules *r)
@@ -189,6 +190,7 @@ static void uf_x86_v3(struct rules *r)
 static void uf_arm_v1(struct rules *r)
 {
 	uf_on(r, COMMIT_ARM_UF_V1);
+	r->uf_null_is_off = true;
 	r->uf_read_error = UF_ERR_AS_USERFAULT;
 	r->uf_validate_pointer = false;
 }
@@ -196,6 +198,7 @@ static void uf_arm_v1(struct rules *r)
 static void uf_arm_james_v2(struct rules *r)
 {
 	uf_on(r, COMMIT_ARM_JAMES_V2);
+	r->uf_null_is_off = true;
 	r->uf_read_error = UF_ERR_AS_USERFAULT;
 }
 

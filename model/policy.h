@@ -146,6 +146,7 @@ struct rules {
 	uint8_t uf_read_error; /* enum uf_read_error */
 	uint8_t uf_size;       /* enum uf_size_rule */
 	bool uf_supported;
+	bool uf_null_is_off;      /* a NULL bitmap means no userfault (v1, v2: WARN) */
 	bool uf_validate_pointer; /* EINVAL for a bad bitmap pointer (v2, v3) */
 
 	/* what probes of the recorded kernel can see; print only */

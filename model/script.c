@@ -14,11 +14,11 @@ G_DEFINE_QUARK(s2_script_error, script_error)
 
 enum {
 	NR_BITMAPS = 8,
+	CODE_GFN_END = 0xe0002, /* slot 31 of the recorder: two pages from 0xe0000000 */
 	TLB_SET_ENTRIES = 4096,
 	/* a userfault bitmap named before the slot whose pages it covers: room for 256 MiB */
 	BITMAP_DEFAULT_PAGES = 65536,
-	RING_RESERVED_ENTRIES = 64, /* KVM_DIRTY_RING_RSVD_ENTRIES */
-	RING_MAX_ENTRIES = 65536,   /* KVM_DIRTY_RING_MAX_ENTRIES */
+	RING_MAX_ENTRIES = 65536, /* KVM_DIRTY_RING_MAX_ENTRIES */
 };
 
 struct uf_bitmap {
@@ -57,7 +57,7 @@ static struct vm_limits limits_for(const struct pt_geom *g)
 static bool is_ring_size(uint32_t bytes, const struct rules *r, const struct pt_geom *g)
 {
 	uint32_t entries = bytes / (uint32_t)sizeof(struct ring_entry);
-	uint32_t reserved = RING_RESERVED_ENTRIES + (r->pml ? PML_ENTRIES : 0);
+	uint32_t reserved = ring_reserved(r);
 
 	return (bytes & (bytes - 1)) == 0 && bytes >= geom_page_size(g) && entries >= reserved &&
 	       entries <= RING_MAX_ENTRIES;
@@ -118,6 +118,14 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
 			    "geom: expected a geometry of the policy's architecture, found '%s'",
 			    geom);
+		return false;
+	}
+	if (s->code && geom_limit(&cfg->geom) <= CODE_GFN_END) {
+		g_set_error(
+			error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			"geom: expected code=0 with a geometry that does not reach the code page, "
+			"found '%s'",
+			geom);
 		return false;
 	}
 	if (cfg->geom.ia_bits < cfg->rules.gpa_bits)
@@ -323,8 +331,11 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 	if (!resolve(s, &l->loc, &op->hva, error))
 		return false;
 	if (l->has_bitmap && l->bitmap.is_hva) {
-		/* an address that holds no bitmap: EINVAL when it is no user address, else unreadable */
-		op->uf_bad = l->bitmap.hva < (s->vm->cfg->rules.arch == PT_X86 ? BIT(47) : BIT(48));
+		bool user = l->bitmap.hva < (s->vm->cfg->rules.arch == PT_X86 ? BIT(47) : BIT(48));
+
+		/* an address that holds no bitmap; 0 is the NULL pointer */
+		if (l->bitmap.hva)
+			op->uf_bad = user ? UF_POINTER_UNREADABLE : UF_POINTER_KERNEL;
 	} else if (l->has_bitmap) {
 		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}

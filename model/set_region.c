@@ -87,7 +87,7 @@ static bool too_many_pages(const struct region_check *r)
 static bool bad_uf_pointer(const struct region_check *r)
 {
 	return (r->op->flags & MEM_USERFAULT) && r->vm->cfg->rules.uf_validate_pointer &&
-	       !r->op->uf_bitmap && !r->op->uf_bad;
+	       r->op->uf_bad == UF_POINTER_KERNEL;
 }
 
 static bool delete_nothing(const struct region_check *r)
@@ -196,7 +196,7 @@ static uint32_t new_slot(struct vm *vm, const struct op *op)
 	s->id = (uint16_t)op->slot;
 	s->as_id = (uint8_t)(op->slot >> 16);
 	s->uf_bitmap = uf ? op->uf_bitmap : 0;
-	s->uf_bad = uf && op->uf_bad;
+	s->uf_bad = uf ? op->uf_bad : UF_POINTER_OK;
 	return slot;
 }
 

@@ -123,10 +123,10 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 static bool ring_is_full(const struct vm *vm, uint32_t v)
 {
 	const struct vcpu *vcpu = &vm->vcpus[v];
-	uint32_t reserved = 64 + (vm->cfg->rules.pml ? PML_ENTRIES : 0);
 
 	return vm->cfg->ring_entries &&
-	       vcpu->ring_dirty - vcpu->ring_reset >= vm->cfg->ring_entries - reserved;
+	       vcpu->ring_dirty - vcpu->ring_reset >=
+		       vm->cfg->ring_entries - ring_reserved(&vm->cfg->rules);
 }
 
 /* Handles requests, loads a root, enters.  Return: 0 in the guest, -EXDEV: dirty ring full. */

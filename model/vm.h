@@ -125,6 +125,13 @@ struct scratch {
 	uint64_t word[4];
 };
 
+/* A userfault bitmap pointer that is no bitmap; without one of these and without bitmap it is NULL. */
+enum uf_pointer {
+	UF_POINTER_OK,
+	UF_POINTER_UNREADABLE, /* a user address with nothing behind it */
+	UF_POINTER_KERNEL,     /* fails access_ok() */
+};
+
 /* What a line of the script asks of an actor: arguments too large for a frame. */
 struct op {
 	uint32_t slot; /* as_id << 16 | id */
@@ -141,7 +148,7 @@ struct op {
 	uint8_t access; /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
 	uint8_t kind;   /* host operation */
 	uint8_t fail;   /* enum fail_point forced in this ioctl */
-	uint8_t uf_bad; /* the bitmap pointer is not readable */
+	uint8_t uf_bad; /* enum uf_pointer */
 	uint32_t spare;
 };
 
@@ -171,7 +178,7 @@ struct memslot {
 	uint8_t in_use;
 	uint32_t bitmap;    /* words index: first half live, second half scratch; 0 none */
 	uint32_t uf_bitmap; /* words index of the userfault bitmap in user memory; 0 none */
-	uint8_t uf_bad;     /* user pointer that cannot be read */
+	uint8_t uf_bad;     /* enum uf_pointer */
 	uint8_t spare[3];
 	uint32_t hva_rank; /* order among slots of one hva: the later inserted, the higher */
 };

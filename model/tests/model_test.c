@@ -78,6 +78,7 @@ hva_t test_map_hva(const struct vm *vm)
 	return vm->st->maps[0].hva;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): three texts, in the order of a scenario */
 struct script *test_two_slots(const char *policy, const char *keys, const char *flags)
 {
 	g_autofree char *all = g_strconcat("code=0 ", keys, NULL);

@@ -140,7 +140,7 @@ struct ref {
 };
 
 /* The slot at @gfn, found by looking at all; NULL none. */
-static struct ref_slot *ref_at(struct ref *r, unsigned int as, unsigned int gfn, int *id)
+static struct ref_slot *ref_at(struct ref *r, unsigned int as, gfn_t gfn, int *id)
 {
 	for (*id = 0; *id < NR_IDS; ++*id) {
 		struct ref_slot *s = &r->slot[as][*id];
@@ -273,13 +273,14 @@ static uint64_t compare_ids(const struct vm *vm, struct ref *r, unsigned int as)
 {
 	uint64_t words = 0;
 
-	for (uint16_t id = 0; id < NR_IDS; id++) {
+	for (unsigned int id = 0; id < NR_IDS; id++) {
 		const struct ref_slot *s = &r->slot[as][id];
-		uint32_t slot = memslot_by_id(vm, as, 0, id);
+		uint32_t slot = memslot_by_id(vm, as, 0, (uint16_t)id);
 		bool logs = s->npages && (s->flags & MEM_LOG_DIRTY_PAGES);
 
 		must((slot != 0) == (s->npages != 0), "as %u id %u: slot %u", as, id, slot);
-		must(memslot_by_id(vm, as, 1, id) == slot, "as %u id %u: the sets differ", as, id);
+		must(memslot_by_id(vm, as, 1, (uint16_t)id) == slot, "as %u id %u: the sets differ",
+		     as, id);
 		must(!slot || (vm->slots[slot].bitmap != 0) == logs, "as %u id %u: bitmap", as, id);
 		if (!logs)
 			continue;

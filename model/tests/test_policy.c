@@ -298,7 +298,7 @@ static void check_actions(const char *policy, const struct rules *r, const struc
 			  const char *expected)
 {
 	g_auto(GStrv) word = g_strsplit(expected, " ", -1);
-	uint8_t want[COMMIT_ACTIONS_MAX], found[COMMIT_ACTIONS_MAX] = { 0 };
+	uint8_t want[COMMIT_ACTIONS_MAX] = { 0 }, found[COMMIT_ACTIONS_MAX] = { 0 };
 	unsigned int n = 0, nr = policy_commit_actions(r, in, found);
 
 	for (size_t i = 0; word[i]; i++) {

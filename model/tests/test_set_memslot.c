@@ -206,7 +206,7 @@ static void check_failure(int machine, unsigned int change, uint8_t fail)
 		      machines[machine].policy, changes[change].name, line, o.ret, out);
 	test_check_rest(vm);
 	ck_assert_uint_eq(memslots_generation(vm, 0),
-			  b.generation + o.steps * vm->cfg->rules.nr_as);
+			  b.generation + (uint64_t)o.steps * vm->cfg->rules.nr_as);
 	check_mappings(vm, machine, change, &o);
 	if (strcmp(o.ret, "ret 0") == 0)
 		check_change(vm, change, &b);
@@ -218,8 +218,8 @@ static void check_failure(int machine, unsigned int change, uint8_t fail)
 START_TEST(a_change_either_happens_or_leaves_the_old_slot)
 {
 	for (unsigned int change = 0; change < G_N_ELEMENTS(changes); change++)
-		for (uint8_t fail = FP_NONE; fail < NR_FAIL_POINTS; fail++)
-			check_failure(_i, change, fail);
+		for (unsigned int fail = FP_NONE; fail < NR_FAIL_POINTS; fail++)
+			check_failure(_i, change, (uint8_t)fail);
 }
 END_TEST
 

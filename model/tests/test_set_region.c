@@ -74,10 +74,11 @@ static void too_many_pages(const struct vm *vm, struct op *op)
 	op->size = (op->size & 0xfff) | BIT(31 + 12);
 }
 
-static void userfault_without_bitmap(const struct vm *vm, struct op *op)
+static void userfault_bitmap_in_the_kernel(const struct vm *vm, struct op *op)
 {
 	(void)vm;
 	op->flags |= MEM_USERFAULT;
+	op->uf_bad = UF_POINTER_KERNEL;
 }
 
 static void delete_of_nothing(const struct vm *vm, struct op *op)
@@ -140,7 +141,7 @@ static const struct check_case {
 	{ "address space", address_space_too_large, 6, EINVAL },
 	{ "gpa wraps", gpa_wraps, 7, EINVAL },
 	{ "pages", too_many_pages, 8, EINVAL },
-	{ "userfault bitmap", userfault_without_bitmap, 9, EINVAL },
+	{ "userfault bitmap", userfault_bitmap_in_the_kernel, 9, EINVAL },
 	{ "delete of nothing", delete_of_nothing, 10, EINVAL },
 	{ "size of an existing slot", other_size, 14, EINVAL },
 	{ "hva of an existing slot", other_hva, 14, EINVAL },
@@ -306,7 +307,7 @@ static const struct edge_case {
 	  EEXIST },
 	{ "around it",
 	  "x86-6.12",
-	  { .slot = 2, .gpa = GPA_1 - SLOT_BYTES, .size = 3 * SLOT_BYTES },
+	  { .slot = 2, .gpa = GPA_1 - SLOT_BYTES, .size = 3ULL * SLOT_BYTES },
 	  EEXIST },
 	{ "a move over its own range",
 	  "x86-6.12",
@@ -331,9 +332,17 @@ static const struct edge_case {
 	  "x86-uf-v3",
 	  { .slot = 2, .gpa = GPA_FREE, .size = SLOT_BYTES, .flags = MEM_USERFAULT, .uf_bad = 1 },
 	  0 },
+	{ "NULL is a user address",
+	  "x86-uf-v3",
+	  { .slot = 2, .gpa = GPA_FREE, .size = SLOT_BYTES, .flags = MEM_USERFAULT },
+	  0 },
+	{ "one in the kernel's half",
+	  "x86-uf-v3",
+	  { .slot = 2, .gpa = GPA_FREE, .size = SLOT_BYTES, .flags = MEM_USERFAULT, .uf_bad = 2 },
+	  EINVAL },
 	{ "v1 on arm64 looks at no pointer",
 	  "arm64-uf-v1",
-	  { .slot = 2, .gpa = GPA_FREE, .size = SLOT_BYTES, .flags = MEM_USERFAULT },
+	  { .slot = 2, .gpa = GPA_FREE, .size = SLOT_BYTES, .flags = MEM_USERFAULT, .uf_bad = 2 },
 	  0 },
 	{ "without the series no userfault",
 	  "arm64-6.12",

@@ -76,15 +76,15 @@ static char *first_difference(const struct vm *a, const struct vm *b)
 /* What the VMM, the host or both vCPUs do while the other actors go on. */
 static const struct {
 	const char *name;
-	uint32_t flags;
 	gpa_t gpa;
 	uint64_t size;
+	uint32_t flags;
 	enum proc proc;
 } ioctls[] = {
 	{ "delete", 0, 0, 0, P_set_memory_region },
-	{ "move", MEM_LOG_DIRTY_PAGES, 0x8000, 0x8000, P_set_memory_region },
-	{ "log off", 0, 0, 0x8000, P_set_memory_region },
-	{ "userfault on", MEM_LOG_DIRTY_PAGES | MEM_USERFAULT, 0, 0x8000, P_set_memory_region },
+	{ "move", 0x8000, 0x8000, MEM_LOG_DIRTY_PAGES, P_set_memory_region },
+	{ "log off", 0, 0x8000, 0, P_set_memory_region },
+	{ "userfault on", 0, 0x8000, MEM_LOG_DIRTY_PAGES | MEM_USERFAULT, P_set_memory_region },
 	{ "get dirty", 0, 0, 0, P_get_dirty_log },
 };
 
