@@ -52,7 +52,6 @@ enum call_name {
 	CALL_RECOVER_HUGE,
 	CALL_UPDATE_CPU_DIRTY_LOGGING,
 	CALL_ENABLE_LOG_MASKED, /* n=off mask */
-	CALL_TLBI_VMID,
 	NR_CALLS,
 };
 
@@ -62,7 +61,6 @@ enum exit_kind {
 	EXIT_MMIO_READ,
 	EXIT_ERR,       /* b = errno, positive */
 	EXIT_USERFAULT, /* gfn = gpa */
-	EXIT_MEMORY_FAULT,
 	EXIT_RING_FULL,
 	EXIT_INTERNAL_ERROR,
 };

@@ -248,9 +248,6 @@ static void call_line(struct recorder *r, const struct event *e)
 			   "x mask=0x%" G_GINT64_MODIFIER "x",
 			   e->n, e->mask);
 		break;
-	case CALL_TLBI_VMID:
-		plain_line(r, "call tlbi_vmid");
-		break;
 	case NR_CALLS:
 		break;
 	}
@@ -296,7 +293,6 @@ static void exit_line(struct recorder *r, const struct event *e)
 	static const char *const words[] = {
 		[EXIT_DONE] = "done",
 		[EXIT_ERR] = "err",
-		[EXIT_MEMORY_FAULT] = "memory_fault",
 		[EXIT_RING_FULL] = "dirty_ring_full",
 		[EXIT_INTERNAL_ERROR] = "internal_error",
 		[EXIT_USERFAULT] = "userfault",
@@ -321,7 +317,7 @@ static void exit_line(struct recorder *r, const struct event *e)
 	g_string_append_printf(r->exits, "exit vcpu=%u %s", e->vcpu, words[e->a]);
 	if (e->a == EXIT_ERR)
 		g_string_append_printf(r->exits, "=%s", lang_errno_name(e->b));
-	if (e->a == EXIT_USERFAULT || e->a == EXIT_MEMORY_FAULT)
+	if (e->a == EXIT_USERFAULT)
 		g_string_append_printf(r->exits, " gpa=0x%" G_GINT64_MODIFIER "x", e->gfn);
 	g_string_append_c(r->exits, '\n');
 }

@@ -16,7 +16,7 @@ G_DEFINE_QUARK(s2_policy_error, policy_error)
 #define X86_COMMON                                                                              \
 	.arch = PT_X86, .nr_as = 2, .user_slots = VM_USER_MEM_SLOTS_X86,                         \
 	.allowed_flags = FLAGS_BASE, .gpa_bits = 40, .tdp_mmu = true, .geom = "npt4", .nested = X86_NPT,         \
-	.dirty_shortcut = true, .shortcut_any_old = true, .commit = COMMIT_X86,                  \
+	.dirty_shortcut = true, .commit = COMMIT_X86,                  \
 	.mmio_fault_traced = true, .ring_supported = true, .trace_tlbi = true
 
 #define ARM_COMMON                                                                              \
@@ -39,14 +39,12 @@ static const struct base {
 		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
-		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
-		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true } },
+		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
 		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
-		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .move_rejects_tracker = true,
-		.nx_split_exec = true, .log_split_last = true, .trace_memslot_flush = true,
+		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true, .trace_memslot_flush = true,
 		.spurious_no_overwrite = true,
 		.pml_drain_upward = true, .unrecorded = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {

@@ -115,14 +115,11 @@ struct rules {
 	uint8_t slot_flush; /* enum slot_flush */
 	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
 	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
-	bool shortcut_any_old;      /* ... also at 4 KiB when the old value is not a leaf */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
-	bool nx_split_exec;         /* children made under NX carry X back */
-	bool nx_any_table;   /* under NX a huge leaf replaces no table (6.1), or no tagged one */
-	bool log_split_last; /* CLEAR's eager split includes its last page (6.1: stops short) */
-	bool retry_by_hva;   /* invalidation hull in hva (6.1) */
-	bool move_rejects_tracker;
-	bool mmio_fault_traced;  /* NPT: the fault tracepoint fires before the MMIO check */
+	bool nx_any_table;      /* under NX a huge leaf replaces no table (6.1), or no tagged one */
+	bool log_split_last;    /* CLEAR's eager split includes its last page (6.1: stops short) */
+	bool retry_by_hva;      /* invalidation hull in hva (6.1) */
+	bool mmio_fault_traced; /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
 	bool pml_drain_upward;   /* 7.x: in the order the CPU wrote them */
 

@@ -669,6 +669,12 @@ bool script_run_line(struct script *s, const struct lang_line *input, const GPtr
 	s->ctx.hva_queue = NULL;
 	if (!ok)
 		return false;
+	if (queue.mismatches || queue.next < queue.n)
+		g_string_append_printf(
+			out,
+			"# host mm: %u ranges asked for that the record has not, %u of "
+			"the record left over\n",
+			queue.mismatches, queue.n - queue.next);
 	run_rules(s);
 	if (!recorded)
 		check_at_rest(s);

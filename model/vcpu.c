@@ -3,7 +3,7 @@
  * vCPUs: KVM_RUN, guest entry and exit, the accesses of a guest step, PML
  * [KVM v6.1, v6.12 arch/x86/kvm/x86.c: vcpu_enter_guest; vmx.c: vmx_flush_pml_buffer].
  *
- * Hardware walks run without boundaries here (hw_steps = 0), in the grain of the recorder's
+ * Hardware walks run without boundaries here, in the grain of the recorder's
  * emulators, which drop the guest's TLB at every entry and exit: an access is a walk.
  */
 #include "model/vcpu.h"
@@ -296,7 +296,7 @@ PROC(guest_spin)
 		}
 		f->what = (uint8_t)run_guest(c, f);
 		if (f->what == STOP_END) {
-			AWAIT(W_GUEST, OBJ_NONE, 0);
+			AWAIT(W_GUEST, (uint16_t)(OBJ_VCPU0 + c->me_nr), 0);
 			f->fetched = 0; /* after each exit the loop's code is fetched again */
 		}
 		vcpu_exit(c);

@@ -34,7 +34,6 @@ enum {
 	FRAME_BYTES = 56,              /* locals of a procedure: with its header one cache line */
 	FRAMES_MAX = 10,
 	PML_ENTRIES = 512,
-	MEM_CACHE_PAGES = 64,
 };
 
 #define MEMSLOT_GEN_UPDATE_IN_PROGRESS BIT(63)
@@ -101,7 +100,7 @@ struct actor {
 	struct wait wait;
 	int32_t ret; /* of the procedure that returned last */
 	uint8_t depth;
-	uint8_t prio;
+	uint8_t spare0;
 	uint16_t flags;
 	uint8_t srcu_side; /* side of the SRCU read section this actor is in, see ACTOR_SRCU */
 	uint8_t rcu_side;
@@ -259,7 +258,6 @@ enum vcpu_request {
 	REQ_MMU_FREE_OBSOLETE_ROOTS = 2,
 	REQ_UPDATE_CPU_DIRTY_LOGGING = 4,
 	REQ_DIRTY_RING_SOFT_FULL = 8,
-	REQ_TLB_FLUSH_CURRENT = 16,
 };
 
 struct vcpu {
@@ -277,9 +275,9 @@ struct vcpu {
 	uint64_t mmio_gen;
 	uint8_t mmio_valid;
 	uint8_t as_id;
-	uint16_t nr_mem_cache; /* arm64: table pages in the fault's memory cache */
-	uint32_t ring_dirty;   /* dirty ring: producer index */
-	uint32_t ring_reset;   /* reset index */
+	uint16_t spare2;
+	uint32_t ring_dirty; /* dirty ring: producer index */
+	uint32_t ring_reset; /* reset index */
 	uint32_t spare;
 };
 
@@ -313,12 +311,10 @@ struct vm_state {
 	uint8_t mmu_valid_gen;
 	uint8_t spare;
 	uint32_t nr_memslots_dirty_logging;
-	uint32_t cpu_dirty_logging_count;
 	struct root roots[VM_MAX_ROOTS];
 	struct pt_head pt_head;
-	uint32_t deferred;        /* unlinked table pages waiting for RCU */
-	uint32_t acks_pending[2]; /* per waiting VMM-like actor: bit per vCPU, low and high word */
-	uint32_t nr_slots;        /* slot objects in use */
+	uint32_t deferred; /* unlinked table pages waiting for RCU */
+	uint32_t nr_slots; /* slot objects in use */
 	uint64_t nr_memslot_pages;
 	uint64_t next_pfn; /* host frames handed out so far */
 	uint64_t next_hva;
@@ -360,8 +356,6 @@ struct vm_cfg {
 	bool nx_huge_pages;
 	bool zap_all_quirk;
 	bool code; /* slot 31 exists: each guest step fetches from it */
-	bool locks_fifo;
-	uint8_t hw_steps; /* 1: boundaries inside hardware walks */
 	uint32_t walk_budget;
 };
 
