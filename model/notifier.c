@@ -518,6 +518,9 @@ PROC(host_op)
 		CALL(P_host_touch, l_host, .start = f->start, .end = f->end, .cut = f->cut);
 		RETURN(c->me->ret);
 	}
+	if (f->cut != HOST_AGE && (f->start & (host_page_bytes(c->vm) - 1)))
+		RETURN(-EINVAL); /* the system calls want a page's address, and round the length up */
+	f->end = align_down_u64(f->end + host_page_bytes(c->vm) - 1, host_page_bytes(c->vm));
 	if (c->hva_queue)
 		CALL(P_recorded_ranges, l_host, 0);
 	if (f->cut == HOST_AGE) {
