@@ -120,12 +120,13 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 			    geom);
 		return false;
 	}
-	if (s->code && geom_limit(&cfg->geom) <= CODE_GFN_END) {
-		g_set_error(
-			error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
-			"geom: expected code=0 with a geometry that does not reach the code page, "
-			"found '%s'",
-			geom);
+	if (s->code && (geom_limit(&cfg->geom) <= CODE_GFN_END || cfg->geom.page_shift != 12)) {
+		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_LINE,
+			    "geom: expected code=0 with a geometry in which the recorder's code "
+			    "page has no "
+			    "place, "
+			    "found '%s'",
+			    geom);
 		return false;
 	}
 	if (cfg->geom.ia_bits < cfg->rules.gpa_bits)

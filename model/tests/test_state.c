@@ -68,7 +68,7 @@ static char *first_difference(const struct vm *a, const struct vm *b)
 	}
 	POOL_LIST(X)
 #undef X
-	return g_strdup_printf("byte %zd of %s: 0x%x and 0x%x", x + i - pool, name, x[i], y[i]);
+	return g_strdup_printf("byte %td of %s: 0x%x and 0x%x", x + i - pool, name, x[i], y[i]);
 }
 
 /* ---- copies ------------------------------------------------------------------------------------ */
