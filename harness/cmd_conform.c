@@ -12,7 +12,7 @@
 struct options {
 	char *policy, *known;
 	int level;
-	gboolean json;
+	gboolean json, own_mm;
 };
 
 /* A log that was read, with what it is to be run with. */
@@ -48,7 +48,10 @@ static bool read_log(const char *path, const struct options *o, GPtrArray *logs,
 			    "%s: expected a record, found a scenario file", path);
 		return false;
 	}
-	return replay_init(&log->replay, log->file, o->policy, error);
+	if (!replay_init(&log->replay, log->file, o->policy, error))
+		return false;
+	log->replay.own_mm = o->own_mm;
+	return true;
 }
 
 /*
@@ -175,7 +178,7 @@ static enum cmd_exit read_and_run(int argc, char **argv, const struct options *o
 
 enum cmd_exit cmd_conform(int argc, char **argv)
 {
-	struct options o = { NULL, NULL, CONFORM_LEVELS, FALSE };
+	struct options o = { NULL, NULL, CONFORM_LEVELS, FALSE, FALSE };
 	const GOptionEntry entries[] = {
 		{ "policy", 'p', 0, G_OPTION_ARG_STRING, &o.policy,
 		  "Policy line; default: what each record's header says", "P" },
@@ -184,6 +187,9 @@ enum cmd_exit cmd_conform(int argc, char **argv)
 		{ "known", 'k', 0, G_OPTION_ARG_FILENAME, &o.known,
 		  "List of known differences: file scenario level steps reason", "FILE" },
 		{ "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "Print a s2sim.conform/1 document",
+		  NULL },
+		{ "own-mm", 'm', 0, G_OPTION_ARG_NONE, &o.own_mm,
+		  "Do not take the host's ranges from the log: test the model's host mm too",
 		  NULL },
 		G_OPTION_ENTRY_NULL
 	};

@@ -216,7 +216,8 @@ static bool run_steps(const struct run *run, GError **error)
 		return false;
 	for (guint i = 0; i < run->scen->steps->len; i++) {
 		const struct record_step *step = g_ptr_array_index(run->scen->steps, i);
-		const GPtrArray *recorded = file->is_record ? step->obs : NULL;
+		bool fed = file->is_record && !run->replay->own_mm;
+		const GPtrArray *recorded = fed ? step->obs : NULL;
 		gsize start = run->out->len;
 
 		if (!run_input(run->script, &step->input, recorded, run->out, error)) {

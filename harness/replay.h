@@ -20,6 +20,7 @@ struct replay {
 	const struct record *file; /* borrowed */
 	char *policy;              /* of every scenario that does not choose its own */
 	bool forced;               /* the policy was given by the user and goes before any other */
+	bool own_mm;               /* the model's host mm decides, whatever ranges a record has */
 };
 
 /**
