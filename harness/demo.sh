@@ -7,6 +7,7 @@
 # through the model. Leaves in results/conformance/:
 #   report.txt    the comparison, observation by observation
 #   report.json   the same for programs
+#   own-mm.txt    the same comparison without the recorded host ranges: the model's own host memory
 #   manifest.txt  what it was made with
 # Exits 0 also when the model differs from a kernel (the report says where), 2 when something is
 # missing, 1 when the build or the comparison itself failed; results are replaced only on 0.
@@ -79,8 +80,9 @@ say "Replay of the recordings of real kernels"
 mkdir -p "$results"
 replay "$results/report.txt"
 replay "$results/report.json" --json
+replay "$results/own-mm.txt" --own-mm
 manifest >"$results/manifest.txt.new"
-for file in report.txt report.json manifest.txt; do
+for file in report.txt report.json own-mm.txt manifest.txt; do
 	mv "$results/$file.new" "$results/$file" || exit 1
 done
 cat "$results/report.txt"
@@ -94,5 +96,6 @@ fi
 say "What to look at"
 echo "$results/report.txt    per recording and scenario: how many observations agree, the first difference"
 echo "$results/report.json   the same, for programs"
+echo "$results/own-mm.txt    the same without the host ranges of the records: the model's own host memory"
 echo "$results/manifest.txt  commit, compiler, policies"
 echo "$sim conform traces/oracle/x86-6.12.txt    one recording alone"
