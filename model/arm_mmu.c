@@ -110,7 +110,9 @@ PROC(s2_flush_vmid)
 {
 	BEGIN(l_range);
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_REMOTE_TLBS });
-	c->stats.remote_tlb_flush_requests += c->rules->s2_vmid_counted;
+	c->stats.remote_tlb_flush_requests++;
+	c->stats.remote_tlb_flush +=
+		c->rules->s2_range_ops; /* from 6.6 on a flush of its own counts */
 	c->work.flush_request++;
 	CALL(P_s2_tlbi, l_tlbi, .t = { .kind = S2_TLBI_VMID, .level = S2_LEVEL_NONE });
 	RETURN(0);

@@ -48,8 +48,7 @@ static const struct base {
 		.spurious_no_overwrite = true,
 		.pml_drain_upward = true, .unrecorded = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {
-		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_change_pte = true, .s2_age_one = true,
-		.s2_vmid_counted = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
+		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_change_pte = true, .s2_age_one = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
 		.trace_hugetlb_twice = true } },
 	{ "arm64-6.12", "Linux 6.12 (recorded: 6.12.95)", {
 		ARM_COMMON, .host_protect_all = true, .host_protect_tables = true,

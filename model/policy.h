@@ -130,7 +130,6 @@ struct rules {
 	bool s2_fault_read_lock; /* 6.2 and later */
 	bool s2_mark_after_unlock;
 	bool s2_age_one;      /* 6.1 ages only the first leaf of the range */
-	bool s2_vmid_counted; /* remote_tlb_flush_requests counts whole-VMID flushes */
 	bool ring_supported;
 
 	/* host mm */
