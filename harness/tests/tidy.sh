@@ -96,6 +96,13 @@ for file in $(find traces/oracle -name '*.txt' 2>/dev/null | sort); do
 		echo "$file:1: not named in harness/CMakeLists.txt" >>"$out"
 done
 
+# --- Every key of the scenario language is in its description.
+
+for key in $(grep -oE '(NUMBER|CHOICE|OTHER)\("[a-z]+"' model/lang.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
+	grep -qE "(^|[^a-z])$key=" workloads/LANGUAGE.md ||
+		echo "workloads/LANGUAGE.md:1: does not describe the key $key=" >>"$out"
+done
+
 # --- Nothing left undone, nothing of one machine. (The words are taken apart: this file is read too.)
 
 for file in $code $(find harness .ci \( -name '*.sh' -o -name '*.cmake' -o -name run \) | sort) $(find . -name CMakeLists.txt | grep -v '^./build/'); do
