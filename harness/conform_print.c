@@ -8,7 +8,7 @@
 
 #include "harness/conform.h"
 
-/* Of a log, or of all. */
+/* Of a log, of a kernel's logs, or of all. */
 struct count {
 	unsigned scenarios, steps, agree[CONFORM_LEVELS];
 };
@@ -25,13 +25,43 @@ static void count_log(struct count *c, const struct conform_log *log)
 	}
 }
 
-static struct count count_logs(const GPtrArray *logs)
+/* A policy's kernel: its name up to the first axis, "x86-6.1" of "x86-6.1+machine=npt". */
+static GQuark log_kernel(const struct conform_log *log)
+{
+	g_autofree char *name = g_strndup(log->policy, strcspn(log->policy, "+"));
+
+	return g_quark_from_string(name);
+}
+
+/* kernel: 0 for all. */
+static struct count count_logs(const GPtrArray *logs, GQuark kernel)
 {
 	struct count c = { 0 };
 
-	for (guint i = 0; i < logs->len; i++)
-		count_log(&c, g_ptr_array_index(logs, i));
+	for (guint i = 0; i < logs->len; i++) {
+		const struct conform_log *log = g_ptr_array_index(logs, i);
+
+		if (!kernel || log_kernel(log) == kernel)
+			count_log(&c, log);
+	}
 	return c;
+}
+
+/* GQuarks of all logs' kernels, each once, as they first appear. */
+static GArray *list_kernels(const GPtrArray *logs)
+{
+	GArray *kernels = g_array_new(FALSE, FALSE, sizeof(GQuark));
+
+	for (guint i = 0; i < logs->len; i++) {
+		GQuark kernel = log_kernel(g_ptr_array_index(logs, i));
+		guint k = 0;
+
+		while (k < kernels->len && g_array_index(kernels, GQuark, k) != kernel)
+			k++;
+		if (k == kernels->len)
+			g_array_append_val(kernels, kernel);
+	}
+	return kernels;
 }
 
 /* The table's shape. */
@@ -41,14 +71,14 @@ struct columns {
 };
 
 /* Tenths of a percent are cut, not rounded: 100.0 % means all. */
-static void print_row(const struct columns *cols, const struct conform_log *log,
+static void print_row(const struct columns *cols, const char *file, const char *policy,
 		      const struct count *c, GString *out)
 {
 	uint64_t agree = c->agree[cols->level - 1];
 	unsigned permille = c->steps ? (unsigned)(1000 * agree / c->steps) : 1000;
 
-	g_string_append_printf(out, "%-*s  %-*s %9u %6u", cols->file, log ? log->file : "total",
-			       cols->policy, log ? log->policy : "", c->scenarios, c->steps);
+	g_string_append_printf(out, "%-*s  %-*s %9u %6u", cols->file, file, cols->policy, policy,
+			       c->scenarios, c->steps);
 	for (unsigned l = 0; l < CONFORM_LEVELS; l++)
 		g_string_append_printf(out, " %6u", c->agree[l]);
 	g_string_append_printf(out, " %4u.%u%%\n", permille / 10, permille % 10);
@@ -61,7 +91,8 @@ static void widen(int *width, const char *s)
 
 static void print_table(const GPtrArray *logs, unsigned level, GString *out)
 {
-	const struct count all = count_logs(logs);
+	const struct count all = count_logs(logs, 0);
+	g_autoptr(GArray) kernels = list_kernels(logs);
 	struct columns cols = { .file = 5, .policy = 6, .level = level };
 
 	for (guint i = 0; i < logs->len; i++) {
@@ -78,10 +109,16 @@ static void print_table(const GPtrArray *logs, unsigned level, GString *out)
 		struct count c = { 0 };
 
 		count_log(&c, log);
-		print_row(&cols, log, &c, out);
+		print_row(&cols, log->file, log->policy, &c, out);
+	}
+	for (guint k = 0; kernels->len > 1 && k < kernels->len; k++) {
+		GQuark kernel = g_array_index(kernels, GQuark, k);
+		struct count c = count_logs(logs, kernel);
+
+		print_row(&cols, "kernel", g_quark_to_string(kernel), &c, out);
 	}
 	if (logs->len > 1)
-		print_row(&cols, NULL, &all, out);
+		print_row(&cols, "total", "", &all, out);
 }
 
 static void print_diff(const struct conform_log *log, const struct conform_scenario *s,
@@ -204,9 +241,27 @@ static void json_log(JsonBuilder *b, const struct conform_log *log, unsigned lev
 	json_builder_end_object(b);
 }
 
+static void json_kernels(JsonBuilder *b, const GPtrArray *logs, unsigned level)
+{
+	g_autoptr(GArray) kernels = list_kernels(logs);
+
+	json_builder_set_member_name(b, "kernels");
+	json_builder_begin_array(b);
+	for (guint k = 0; k < kernels->len; k++) {
+		GQuark kernel = g_array_index(kernels, GQuark, k);
+		struct count c = count_logs(logs, kernel);
+
+		json_builder_begin_object(b);
+		json_string(b, "kernel", g_quark_to_string(kernel));
+		json_counts(b, &c, level);
+		json_builder_end_object(b);
+	}
+	json_builder_end_array(b);
+}
+
 void conform_print_json(const GPtrArray *logs, unsigned level, GString *out)
 {
-	const struct count all = count_logs(logs);
+	const struct count all = count_logs(logs, 0);
 	g_autoptr(JsonBuilder) b = json_builder_new();
 	g_autoptr(JsonGenerator) gen = json_generator_new();
 	g_autofree char *text = NULL;
@@ -220,6 +275,7 @@ void conform_print_json(const GPtrArray *logs, unsigned level, GString *out)
 	for (guint i = 0; i < logs->len; i++)
 		json_log(b, g_ptr_array_index(logs, i), level);
 	json_builder_end_array(b);
+	json_kernels(b, logs, level);
 	json_counts(b, &all, level);
 	json_builder_end_object(b);
 	root = json_builder_get_root(b);

@@ -218,14 +218,32 @@ START_TEST(inputs_that_only_the_replay_has_differ)
 END_TEST
 
 /* A log with one scenario in which one step differs at level 4. */
-static GPtrArray *one_log(void)
+static struct conform_log *differing_log(const char *file, const char *policy)
 {
-	GPtrArray *logs = g_ptr_array_new();
-	struct conform_log *log = conform_log_new("oracle/random/x.txt", "x86-6.12+machine=npt");
+	struct conform_log *log = conform_log_new(file, policy);
 
 	g_ptr_array_add(log->scenarios,
 			compare_at(RECORDED, HEAD EXIT STAT PAGES SUM TAB "end\n", 4));
-	g_ptr_array_add(logs, log);
+	return log;
+}
+
+static GPtrArray *one_log(void)
+{
+	GPtrArray *logs = g_ptr_array_new();
+
+	g_ptr_array_add(logs, differing_log("oracle/random/x.txt", "x86-6.12+machine=npt"));
+	return logs;
+}
+
+/* Two machines of one kernel, then another kernel, which agrees. */
+static GPtrArray *logs_of_two_kernels(void)
+{
+	GPtrArray *logs = one_log();
+	struct conform_log *agreeing = conform_log_new("z", "x86-6.1+machine=npt");
+
+	g_ptr_array_add(agreeing->scenarios, compare_at(RECORDED, RECORDED, 4));
+	g_ptr_array_add(logs, agreeing);
+	g_ptr_array_add(logs, differing_log("y", "x86-6.12+machine=ept"));
 	return logs;
 }
 
@@ -332,6 +350,52 @@ START_TEST(json_has_the_documented_members)
 }
 END_TEST
 
+START_TEST(text_has_a_total_for_each_kernel)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(GString) one = g_string_new(NULL);
+	GPtrArray *logs = logs_of_two_kernels();
+	GPtrArray *alone = one_log();
+
+	conform_print(logs, 4, out);
+	ck_assert_ptr_nonnull(strstr(out->str,
+				     "\nkernel               x86-6.12                     2      2"
+				     "      2      2      2      0    0.0%\n"
+				     "kernel               x86-6.1                      1      1"
+				     "      1      1      1      1  100.0%\n"
+				     "total                                             3      3"
+				     "      3      3      3      1   33.3%\n"));
+	conform_print(alone, 4, one);
+	ck_assert_ptr_null(strstr(one->str, "\nkernel"));
+	free_logs(alone);
+	free_logs(logs);
+}
+END_TEST
+
+START_TEST(json_has_a_total_for_each_kernel)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(JsonParser) parser = json_parser_new();
+	GPtrArray *logs = logs_of_two_kernels();
+	JsonArray *kernels;
+	JsonObject *k;
+
+	conform_print_json(logs, 4, out);
+	ck_assert(json_parser_load_from_data(parser, out->str, -1, NULL));
+	kernels = json_object_get_array_member(json_node_get_object(json_parser_get_root(parser)),
+					       "kernels");
+	ck_assert_uint_eq(json_array_get_length(kernels), 2);
+	k = json_array_get_object_element(kernels, 0);
+	ck_assert_str_eq(json_object_get_string_member(k, "kernel"), "x86-6.12");
+	ck_assert_int_eq(json_object_get_int_member(k, "agree"), 0);
+	ck_assert_int_eq(json_object_get_int_member(k, "of"), 2);
+	k = json_array_get_object_element(kernels, 1);
+	ck_assert_str_eq(json_object_get_string_member(k, "kernel"), "x86-6.1");
+	ck_assert_int_eq(json_object_get_int_member(k, "agree"), 1);
+	free_logs(logs);
+}
+END_TEST
+
 static Suite *conform_suite(void)
 {
 	Suite *s = suite_create("conform");
@@ -354,6 +418,8 @@ static Suite *conform_suite(void)
 			    (int)G_N_ELEMENTS(bad_known));
 	tcase_add_test(report, text_has_counts_and_the_first_difference);
 	tcase_add_test(report, json_has_the_documented_members);
+	tcase_add_test(report, text_has_a_total_for_each_kernel);
+	tcase_add_test(report, json_has_a_total_for_each_kernel);
 	suite_add_tcase(s, report);
 	return s;
 }
