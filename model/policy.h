@@ -129,7 +129,7 @@ struct rules {
 	bool s2_change_pte;      /* CoW calls change_pte between start and end (6.1) */
 	bool s2_fault_read_lock; /* 6.2 and later */
 	bool s2_mark_after_unlock;
-	bool s2_age_one;      /* 6.1 ages only the first leaf of the range */
+	bool s2_age_one; /* 6.1 ages only the first leaf of the range */
 	bool ring_supported;
 
 	/* host mm */
