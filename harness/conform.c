@@ -358,6 +358,7 @@ static void compare_skips(struct conform_scenario *s, const struct record_scenar
 {
 	s->steps = MAX(recorded->steps->len, 1);
 	if (recorded->skip == replayed->skip) {
+		s->refused = true;
 		for (unsigned i = 0; i < CONFORM_LEVELS; i++)
 			s->agree[i] = s->steps;
 		return;
@@ -431,7 +432,8 @@ struct conform_scenario *conform_scenario_compare(const struct record_scenario *
 		compare_skips(s, recorded, replayed);
 		return s;
 	}
-	if (recorded->header.u.scenario.racy)
+	s->racy = recorded->header.u.scenario.racy;
+	if (s->racy)
 		limits.compared = 1;
 	side_init(&sides.recorded);
 	side_init(&sides.replayed);

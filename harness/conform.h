@@ -48,6 +48,8 @@ struct conform_scenario {
 	char *name;
 	unsigned steps;                 /* what the counts are out of */
 	unsigned agree[CONFORM_LEVELS]; /* steps that agree at level i + 1 */
+	bool racy;                      /* compared at level 1 only, C3 */
+	bool refused;                   /* by both sides, C4: nothing was compared */
 	struct conform_diff *first;     /* at the level asked for; NULL: none */
 	char *trouble;                  /* why the replay stopped early; NULL: it did not */
 	char *known;                    /* reason given for the differences; NULL: none given */

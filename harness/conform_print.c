@@ -11,18 +11,23 @@
 /* Of a log, of a kernel's logs, or of all. */
 struct count {
 	unsigned scenarios, steps, agree[CONFORM_LEVELS];
+	unsigned racy, refused; /* steps that agree without having been compared at all levels */
 };
+
+static void count_scenario(struct count *c, const struct conform_scenario *s)
+{
+	c->scenarios++;
+	c->steps += s->steps;
+	c->racy += s->racy ? s->steps : 0;
+	c->refused += s->refused ? s->steps : 0;
+	for (unsigned l = 0; l < CONFORM_LEVELS; l++)
+		c->agree[l] += s->agree[l];
+}
 
 static void count_log(struct count *c, const struct conform_log *log)
 {
-	c->scenarios += log->scenarios->len;
-	for (guint i = 0; i < log->scenarios->len; i++) {
-		const struct conform_scenario *s = g_ptr_array_index(log->scenarios, i);
-
-		c->steps += s->steps;
-		for (unsigned l = 0; l < CONFORM_LEVELS; l++)
-			c->agree[l] += s->agree[l];
-	}
+	for (guint i = 0; i < log->scenarios->len; i++)
+		count_scenario(c, g_ptr_array_index(log->scenarios, i));
 }
 
 /* A policy's kernel: its name up to the first axis, "x86-6.1" of "x86-6.1+machine=npt". */
@@ -119,6 +124,15 @@ static void print_table(const GPtrArray *logs, unsigned level, GString *out)
 	}
 	if (logs->len > 1)
 		print_row(&cols, "total", "", &all, out);
+	if (all.racy)
+		g_string_append_printf(
+			out,
+			"%u of the steps are of scenarios with timing=racy: compared at level 1, "
+			"counted at each\n",
+			all.racy);
+	if (all.refused)
+		g_string_append_printf(out, "%u of the steps are scenarios that both refuse\n",
+				       all.refused);
 }
 
 static void print_diff(const struct conform_log *log, const struct conform_scenario *s,
@@ -182,6 +196,8 @@ static void json_counts(JsonBuilder *b, const struct count *c, unsigned level)
 	for (unsigned l = 0; l < CONFORM_LEVELS; l++)
 		json_builder_add_int_value(b, (gint64)c->agree[l]);
 	json_builder_end_array(b);
+	json_int(b, "of_racy", c->racy);
+	json_int(b, "of_refused", c->refused);
 }
 
 static void json_diff(JsonBuilder *b, const struct conform_diff *d)
@@ -209,9 +225,9 @@ static void json_diff(JsonBuilder *b, const struct conform_diff *d)
 
 static void json_scenario(JsonBuilder *b, const struct conform_scenario *s, unsigned level)
 {
-	struct count c = { .scenarios = 1, .steps = s->steps };
+	struct count c = { 0 };
 
-	memcpy(c.agree, s->agree, sizeof(c.agree));
+	count_scenario(&c, s);
 	json_builder_begin_object(b);
 	json_string(b, "name", s->name);
 	json_int(b, "steps", s->steps);

@@ -88,7 +88,7 @@ done
 cat "$results/report.txt"
 
 say "Result"
-echo "$(total agree) of $(total of) steps agree in every observation."
+echo "$(total agree) of $(total of) steps agree in every observation that is compared (end of the table)."
 if [ "$status" -eq 1 ]; then
 	echo "The model differs from a kernel in the rest. That is a finding, not a failure."
 fi

@@ -73,3 +73,21 @@ void rcu_rule(struct ctx *c)
 {
 	pt_free_list(&c->vm->pt, &c->vm->st->deferred, &c->work);
 }
+
+bool rules_run(struct ctx *c)
+{
+	bool ran = false;
+
+	c->nr_woke = 0;
+	for (uint32_t v = 0; v < c->vm->cfg->nr_vcpus; v++) {
+		if (!ack_rule_enabled(c->vm, v))
+			continue;
+		ack_rule(c, v);
+		ran = true;
+	}
+	if (rcu_rule_enabled(c->vm)) {
+		rcu_rule(c);
+		ran = true;
+	}
+	return ran;
+}

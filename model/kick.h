@@ -16,4 +16,7 @@ void ack_rule(struct ctx *c, uint32_t v);
 bool rcu_rule_enabled(const struct vm *vm);
 void rcu_rule(struct ctx *c);
 
+/* rules_run() - every rule whose guard holds, once; false: none did. */
+bool rules_run(struct ctx *c);
+
 #endif

@@ -291,11 +291,6 @@ const char *lang_kind_name(enum lang_kind kind)
 	return both[kind];
 }
 
-bool lang_is_input(enum lang_kind kind)
-{
-	return kind >= LANG_HOST_MAP && kind <= LANG_GUEST_UNSPIN;
-}
-
 const char *lang_errno_name(int err)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(errnos); i++)

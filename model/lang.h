@@ -305,9 +305,6 @@ void lang_print_line(const struct lang_line *l, GString *out);
  */
 void lang_print_canonical(const struct lang_line *l, GString *out);
 
-/* Is the kind an input (scenario line, end, skip and expect are not). */
-bool lang_is_input(enum lang_kind kind);
-
 /* The first words of a kind ("op set_region"); a description for LANG_BLANK and LANG_OBS. */
 const char *lang_kind_name(enum lang_kind kind);
 

@@ -46,7 +46,7 @@ static const struct base {
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true, .trace_memslot_flush = true,
 		.spurious_no_overwrite = true,
-		.pml_drain_upward = true, .unrecorded = true } },
+		.pml_drain_upward = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {
 		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_change_pte = true, .s2_age_one = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
 		.trace_hugetlb_twice = true } },
@@ -61,8 +61,7 @@ static const struct base {
 		.commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
 		.s2_range_ops = true, .s2_relax_local = true, .s2_eager_split = true,
 		.s2_fault_read_lock = true, .s2_mark_after_unlock = true,
-		.trace_memslot_flush = true, .trace_no_level = INT32_MAX, .ring_supported = true,
-		.unrecorded = true } },
+		.trace_memslot_flush = true, .trace_no_level = INT32_MAX, .ring_supported = true } },
 };
 
 /* Names for policy lines: published versions of the userfault series. */
@@ -137,14 +136,12 @@ static void m_ept_noad(struct rules *r)
 
 static void m_vhe(struct rules *r)
 {
-	r->nvhe = false;
 	r->trace_tlbi = true;
 }
 
 /* The TLBI code runs at EL2 behind a hypercall, where the recorder's probes do not reach. */
 static void m_nvhe(struct rules *r)
 {
-	r->nvhe = true;
 	r->trace_tlbi = false;
 }
 
@@ -160,7 +157,6 @@ static void mmu_legacy(struct rules *r)
 
 static void uf_on(struct rules *r, enum commit_hook hook)
 {
-	r->uf_supported = true;
 	r->allowed_flags |= MEM_USERFAULT;
 	r->commit = (uint8_t)hook;
 	r->uf_validate_pointer = true;

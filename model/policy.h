@@ -100,7 +100,6 @@ struct rules {
 	uint8_t nested;       /* enum x86_nested */
 	bool tdp_mmu;
 	bool pml;
-	bool nvhe;
 	uint8_t nr_as;       /* memslot address spaces */
 	uint32_t user_slots; /* KVM_USER_MEM_SLOTS */
 	uint32_t allowed_flags;
@@ -137,11 +136,10 @@ struct rules {
 	bool host_protect_tables; /* 6.12: mprotect notifies from the first table of units on */
 
 	/* commit hooks and userfault */
-	uint8_t commit;        /* enum commit_hook */
-	uint8_t uf_common;     /* enum uf_common_hook */
-	uint8_t uf_read_error; /* enum uf_read_error */
-	uint8_t uf_size;       /* enum uf_size_rule */
-	bool uf_supported;
+	uint8_t commit;           /* enum commit_hook */
+	uint8_t uf_common;        /* enum uf_common_hook */
+	uint8_t uf_read_error;    /* enum uf_read_error */
+	uint8_t uf_size;          /* enum uf_size_rule */
 	bool uf_null_is_off;      /* a NULL bitmap means no userfault (v1, v2: WARN) */
 	bool uf_validate_pointer; /* EINVAL for a bad bitmap pointer (v2, v3) */
 
@@ -152,7 +150,6 @@ struct rules {
 	bool trace_tlbi;               /* TLBI lines exist */
 	bool trace_hugetlb_twice;      /* host mm: hugetlb DONTNEED notifies twice (6.1) */
 	int32_t trace_no_level;        /* how "no level hint" prints */
-	bool unrecorded;
 
 	/* injection, 0 none */
 	uint8_t inject; /* enum injection */

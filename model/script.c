@@ -218,24 +218,6 @@ static enum step_result step_actor(struct script *s, uint32_t a)
 	return r;
 }
 
-static bool run_rules(struct script *s)
-{
-	bool ran = false;
-
-	s->ctx.nr_woke = 0;
-	for (uint32_t v = 0; v < s->vm->cfg->nr_vcpus; v++) {
-		if (!ack_rule_enabled(s->vm, v))
-			continue;
-		ack_rule(&s->ctx, v);
-		ran = true;
-	}
-	if (rcu_rule_enabled(s->vm)) {
-		rcu_rule(&s->ctx);
-		ran = true;
-	}
-	return ran;
-}
-
 /* Runs @a to its end, others only while it is blocked. */
 static bool run_actor(struct script *s, uint32_t a, GError **error)
 {
@@ -248,7 +230,7 @@ static bool run_actor(struct script *s, uint32_t a, GError **error)
 		}
 		if (s->vm->actors[a].wait.kind == W_GUEST)
 			return true; /* spins inside the guest */
-		if (run_rules(s))
+		if (rules_run(&s->ctx))
 			continue;
 		while (other < s->vm->nr_actors && !actor_enabled(s->vm, other))
 			other++;
@@ -676,7 +658,7 @@ bool script_run_line(struct script *s, const struct lang_line *input, const GPtr
 			"# host mm: %u ranges asked for that the record has not, %u of "
 			"the record left over\n",
 			queue.mismatches, queue.n - queue.next);
-	run_rules(s);
+	rules_run(&s->ctx);
 	if (!recorded)
 		check_at_rest(s);
 	recorder_print(s->rec, has_ret ? &ret : NULL, input->kind == LANG_OP_DUMP, out);

@@ -380,12 +380,6 @@ struct vm {
 	uint32_t nr_actors; /* vCPUs, then VMM, then host mm */
 };
 
-static inline uint32_t vm_actor_vcpu(const struct vm *vm, uint32_t vcpu)
-{
-	(void)vm;
-	return vcpu;
-}
-
 static inline uint32_t vm_actor_vmm(const struct vm *vm)
 {
 	return vm->cfg->nr_vcpus;

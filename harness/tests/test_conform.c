@@ -217,6 +217,35 @@ START_TEST(inputs_that_only_the_replay_has_differ)
 }
 END_TEST
 
+START_TEST(steps_that_were_not_compared_at_all_levels_are_counted)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(JsonParser) parser = json_parser_new();
+	struct conform_log *log = conform_log_new("a", "x86-6.12");
+	g_autoptr(GPtrArray) logs = g_ptr_array_new();
+	JsonObject *root;
+
+	g_ptr_array_add(logs, log);
+	g_ptr_array_add(log->scenarios, compare_at(RACY EXIT "end\n", RACY EXIT "end\n", 4));
+	g_ptr_array_add(log->scenarios, compare_at("scenario name=b\nskip\nend\n",
+						   "scenario name=b\nskip\nend\n", 4));
+	g_ptr_array_add(log->scenarios, compare_at(RECORDED, RECORDED, 4));
+	conform_print(logs, 4, out);
+	ck_assert_ptr_nonnull(strstr(out->str, "\n1 of the steps are of scenarios with "
+					       "timing=racy: compared at level 1, counted at "
+					       "each\n1 of the steps are scenarios that both "
+					       "refuse\n"));
+	g_string_truncate(out, 0);
+	conform_print_json(logs, 4, out);
+	ck_assert(json_parser_load_from_data(parser, out->str, -1, NULL));
+	root = json_node_get_object(json_parser_get_root(parser));
+	ck_assert_int_eq(json_object_get_int_member(root, "of"), 3);
+	ck_assert_int_eq(json_object_get_int_member(root, "of_racy"), 1);
+	ck_assert_int_eq(json_object_get_int_member(root, "of_refused"), 1);
+	conform_log_free(log);
+}
+END_TEST
+
 /* A log with one scenario in which one step differs at level 4. */
 static struct conform_log *differing_log(const char *file, const char *policy)
 {
@@ -418,6 +447,7 @@ static Suite *conform_suite(void)
 			    (int)G_N_ELEMENTS(bad_known));
 	tcase_add_test(report, text_has_counts_and_the_first_difference);
 	tcase_add_test(report, json_has_the_documented_members);
+	tcase_add_test(report, steps_that_were_not_compared_at_all_levels_are_counted);
 	tcase_add_test(report, text_has_a_total_for_each_kernel);
 	tcase_add_test(report, json_has_a_total_for_each_kernel);
 	suite_add_tcase(s, report);

@@ -276,20 +276,7 @@ enum step_result stepper_step(struct stepper *s, uint32_t a)
 
 bool stepper_rules(struct stepper *s)
 {
-	bool ran = false;
-
-	s->ctx.nr_woke = 0;
-	for (uint32_t v = 0; v < s->vm->cfg->nr_vcpus; v++) {
-		if (!ack_rule_enabled(s->vm, v))
-			continue;
-		ack_rule(&s->ctx, v);
-		ran = true;
-	}
-	if (rcu_rule_enabled(s->vm)) {
-		rcu_rule(&s->ctx);
-		ran = true;
-	}
-	return ran;
+	return rules_run(&s->ctx);
 }
 
 bool stepper_run(struct stepper *s, uint32_t a)

@@ -29,14 +29,13 @@ static struct rules rules_of(const char *line)
 static const struct {
 	const char *name;
 	uint8_t arch, commit, recovery;
-	bool unrecorded;
 } bases[] = {
-	{ "x86-6.1", PT_X86, COMMIT_X86, REC_ZAP, false },
-	{ "x86-6.12", PT_X86, COMMIT_X86, REC_ZAP, false },
-	{ "x86-7.2", PT_X86, COMMIT_X86, REC_INPLACE, true },
-	{ "arm64-6.1", PT_ARM64, COMMIT_ARM_61, REC_NONE, false },
-	{ "arm64-6.12", PT_ARM64, COMMIT_ARM_CUR, REC_NONE, false },
-	{ "arm64-7.0", PT_ARM64, COMMIT_ARM_CUR, REC_NONE, true },
+	{ "x86-6.1", PT_X86, COMMIT_X86, REC_ZAP },
+	{ "x86-6.12", PT_X86, COMMIT_X86, REC_ZAP },
+	{ "x86-7.2", PT_X86, COMMIT_X86, REC_INPLACE },
+	{ "arm64-6.1", PT_ARM64, COMMIT_ARM_61, REC_NONE },
+	{ "arm64-6.12", PT_ARM64, COMMIT_ARM_CUR, REC_NONE },
+	{ "arm64-7.0", PT_ARM64, COMMIT_ARM_CUR, REC_NONE },
 };
 
 static const struct {
@@ -66,8 +65,8 @@ static const struct axis_case {
 	SETS("x86-6.12", "machine=ept", pml, true),
 	SETS("x86-6.12", "machine=ept-nopml", nested, X86_EPT),
 	SETS("x86-6.12", "machine=ept-noad", nested, X86_EPT_NOAD),
-	SETS("arm64-6.12+machine=nvhe", "machine=vhe", nvhe, false),
-	SETS("arm64-6.12", "machine=nvhe", nvhe, true),
+	SETS("arm64-6.12+machine=nvhe", "machine=vhe", trace_tlbi, true),
+	SETS("arm64-6.12", "machine=nvhe", trace_tlbi, false),
 	SETS("x86-6.1+mmu=legacy", "mmu=tdp", tdp_mmu, true),
 	SETS("x86-6.1", "mmu=legacy", tdp_mmu, false),
 	SETS("x86-6.12", "userfault=x86-uf-v2", commit, COMMIT_X86_UF_V2),
@@ -75,7 +74,6 @@ static const struct axis_case {
 	SETS("x86-6.12", "userfault=x86-uf-v3", commit, COMMIT_X86_UF_SEAN),
 	SETS("x86-6.12", "userfault=x86-uf-v3", uf_common, UF_COMMON_FLUSH),
 	SETS("x86-6.12", "userfault=x86-uf-v3", uf_size, UF_SIZE_ADJUST),
-	SETS("x86-6.12", "userfault=x86-uf-v3", uf_supported, true),
 	SETS("x86-6.12", "userfault=x86-uf-v3", uf_validate_pointer, true),
 	SETS("arm64-6.12", "userfault=arm64-uf-v1", commit, COMMIT_ARM_UF_V1),
 	SETS("arm64-6.12", "userfault=arm64-uf-v1", uf_read_error, UF_ERR_AS_USERFAULT),
@@ -143,8 +141,7 @@ START_TEST(every_base_parses_to_its_architecture_and_hook)
 	ck_assert_int_eq(r.arch, bases[_i].arch);
 	ck_assert_int_eq(r.commit, bases[_i].commit);
 	ck_assert_int_eq(r.recovery, bases[_i].recovery);
-	ck_assert_int_eq(r.unrecorded, bases[_i].unrecorded);
-	ck_assert(!r.uf_supported && !(r.allowed_flags & MEM_USERFAULT));
+	ck_assert(!(r.allowed_flags & MEM_USERFAULT));
 	ck_assert_int_eq(r.inject, INJ_NONE);
 }
 END_TEST
@@ -154,7 +151,7 @@ START_TEST(every_preset_is_its_line)
 	struct rules a = rules_of(presets[_i].name), b = rules_of(presets[_i].line);
 
 	ck_assert_mem_eq(&a, &b, sizeof(a));
-	ck_assert(a.uf_supported && (a.allowed_flags & MEM_USERFAULT));
+	ck_assert(a.allowed_flags & MEM_USERFAULT);
 }
 END_TEST
 
