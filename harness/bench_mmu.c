@@ -77,13 +77,9 @@ static void bench_init(struct bench *b, const char *geom, uint64_t pages)
 		die("unknown geometry");
 	b->f = x86_fmt_get(X86_SPTE_612, X86_EPT);
 	b->pt.fmt = b->pt.geom.arch == PT_X86 ? &b->f->pte : s2_fmt_of(&b->pt.geom);
-	b->cfg = (struct s2_cfg){ .fmt = b->pt.fmt,
-				  .fwb = true,
-				  .dic = true,
-				  .tlb_range = true,
-				  .locked_marker = true,
-				  .range_ops = true,
-				  .cache_line = 64 };
+	b->cfg = (struct s2_cfg){
+		.fwb = true, .dic = true, .locked_marker = true, .range_ops = true, .cache_line = 64
+	};
 	b->pt.capacity = tables_for(b);
 	b->pt.pfn0 = BIT(b->pt.geom.pa_bits - b->pt.geom.page_shift - 1);
 	b->pt.entries = reserve(((size_t)b->pt.capacity << b->pt.geom.index_bits) * sizeof(pte_t));

@@ -147,14 +147,21 @@ static int map_break(struct pt *pt, const struct visit_arg *a, const struct visi
 	return op->tlbi.kind == S2_TLBI_NONE ? V_STEP : V_TLBI;
 }
 
+/* The leaf that a map wants at the visited entry. */
+static inline pte_t map_leaf(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
+{
+	const struct s2_op *op = a->op;
+
+	return s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
+			    (enum s2_memtype)op->memtype, a->cfg->fwb);
+}
+
 /* Make: the new leaf, after cache maintenance; a detached subtree is handed to the grace period. */
 static int map_make_leaf(struct pt *pt, const struct visit_arg *a, const struct visit *v,
 			 struct work *wk)
 {
 	struct s2_op *op = a->op;
-	kvm_pfn_t pfn = op->pfn + (v->base - op->start);
-	pte_t e = s2_make_leaf(pt->fmt, v->height, pfn, op->access, (enum s2_memtype)op->memtype,
-			       a->cfg->fwb);
+	pte_t e = map_leaf(pt, a, v);
 
 	if (!a->cfg->fwb && op->memtype == S2_NORMAL)
 		clean_leaf(pt, a->cfg, v->height, wk);
@@ -190,9 +197,7 @@ static int map_make(struct pt *pt, const struct visit_arg *a, const struct visit
 /* Somebody installed this leaf already: a permission fault will settle the rights. */
 static bool map_is_there(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
 {
-	const struct s2_op *op = a->op;
-	pte_t e = s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
-			       (enum s2_memtype)op->memtype, a->cfg->fwb);
+	pte_t e = map_leaf(pt, a, v);
 
 	return pte_is_leaf(pt->fmt, v->old, v->height) && ((e.v ^ v->old.v) & ~S2_PERM_MASK) == 0;
 }
@@ -229,8 +234,7 @@ static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 {
 	struct visit_arg *a = arg;
 	struct s2_op *op = a->op;
-	pte_t first = s2_make_leaf(pt->fmt, 0, op->pfn + (v->base - op->start), op->access,
-				   (enum s2_memtype)op->memtype, a->cfg->fwb);
+	pte_t first = map_leaf(pt, a, v);
 	uint64_t step = pte_addr_bits(pt->fmt, 1);
 	uint32_t holes = 0;
 

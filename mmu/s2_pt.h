@@ -30,10 +30,8 @@ enum {
 
 /* What differs between kernels and machines. */
 struct s2_cfg {
-	const struct pte_fmt *fmt;
 	bool fwb;            /* stage-2 forced write-back: no cache cleaning */
 	bool dic;            /* instruction cache needs no invalidation */
-	bool tlb_range;      /* FEAT_TLBIRANGE */
 	bool locked_marker;  /* 6.2+: break leaves LOCKED, not 0; freed tables wait for RCU */
 	bool range_ops;      /* 6.6+: range TLBI for broken tables, deferred unmap TLBI */
 	uint32_t cache_line; /* bytes */

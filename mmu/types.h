@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef uint64_t gva_t;
 typedef uint64_t gpa_t;
 typedef uint64_t gfn_t;
 typedef uint64_t hva_t;

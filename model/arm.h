@@ -11,10 +11,8 @@ static inline struct s2_cfg vm_s2_cfg(const struct vm *vm)
 	const struct rules *r = &vm->cfg->rules;
 
 	return (struct s2_cfg){
-		.fmt = vm->pt.fmt,
 		.fwb = r->s2_fwb,
 		.dic = r->s2_dic,
-		.tlb_range = r->s2_tlb_range,
 		.locked_marker = r->s2_locked_marker,
 		.range_ops = r->s2_range_ops,
 		.cache_line = 64,

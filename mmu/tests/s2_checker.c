@@ -8,11 +8,7 @@ const struct s2_cfg s2_cfgs[NR_CFGS] = {
 	{ .cache_line = 64 },
 	{ .cache_line = 64, .fwb = true, .dic = true },
 	{ .cache_line = 64, .locked_marker = true, .range_ops = true },
-	{ .cache_line = 64,
-	  .locked_marker = true,
-	  .range_ops = true,
-	  .tlb_range = true,
-	  .fwb = true },
+	{ .cache_line = 64, .locked_marker = true, .range_ops = true, .fwb = true },
 };
 
 static uint64_t span(const struct s2_test *t, unsigned int height)
@@ -375,7 +371,6 @@ void s2_test_init(struct s2_test *t, const char *geom, const struct s2_cfg *cfg)
 	*t = (struct s2_test){ .cfg = *cfg };
 	must(geom_find(geom, &g), "unknown geometry");
 	pool_init(&t->p, geom, s2_fmt_of(&g), CAPACITY);
-	t->cfg.fmt = t->p.pt.fmt;
 	t->p.pt.obs = &observer;
 	t->p.pt.obs_arg = t;
 	t->ws = windows_of(&t->p.pt.geom);

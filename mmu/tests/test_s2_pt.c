@@ -156,7 +156,7 @@ static void op_unmap(struct test *t)
 	struct gfn_range r = map_range(t);
 	struct s2_op op = s2_test_op(&t->s, S2_OP_UNMAP, r);
 
-	op.defer = t->s.cfg.fwb && t->s.cfg.tlb_range && !rng_once_in(&t->s.r, 4);
+	op.defer = t->s.cfg.fwb && t->s.cfg.range_ops && !rng_once_in(&t->s.r, 4);
 	for (uint64_t i = 0; i < t->size; i++)
 		if (meets(t, &t->map[i], r))
 			t->map[i].leaf = false;

@@ -328,7 +328,7 @@ static void invalidate_both(const struct tlb_cfg *cfg, struct tlb *t, struct lis
 static void probe_both(const struct tlb_cfg *cfg, struct tlb *t, struct list *model, struct rng *r,
 		       struct work *wk)
 {
-	struct tlb_entry e = random_entry(cfg, r, false), found, first;
+	struct tlb_entry e = random_entry(cfg, r, rng_once_in(r, 4)), found, first;
 	struct tlb_key key = { .page = rng_below(r, 256), .ctx = e.ctx, .kind = e.kind };
 	unsigned int acc = 1 + (unsigned int)rng_below(r, 7), n = 0, expected = 0;
 	bool any = tlb_match(cfg, t, &key, 0, &first);
@@ -370,7 +370,7 @@ START_TEST(random_use_agrees_with_a_list_of_entries)
 	model.nr = 0;
 	for (unsigned int i = 0; i < test_ops(OPS); i++) {
 		if (rng_once_in(&r, 12)) {
-			struct tlb_inv inv = random_inv(&r, false);
+			struct tlb_inv inv = random_inv(&r, rng_once_in(&r, 4));
 
 			invalidate_both(&cfg, t, &model, &inv, &wk);
 		} else if (rng_once_in(&r, 2)) {
@@ -699,71 +699,6 @@ START_TEST(write_through_a_clean_entry_is_no_hit)
 }
 END_TEST
 
-/* --- Bad configurations, broken contents. */
-
-START_TEST(configuration_out_of_range_is_refused)
-{
-	struct tlb_cfg good = config(6), cfg;
-
-	ck_assert(tlb_cfg_check(&good));
-	cfg = good;
-	cfg.l1.sets = 3;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.l1.sets = 0;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.l2.ways = 0;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.contexts = 0;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.contexts = 64;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.form = 3;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = good;
-	cfg.scope = 2;
-	ck_assert(!tlb_cfg_check(&cfg));
-	cfg = config(0);
-	cfg.capacity = 0;
-	ck_assert(!tlb_cfg_check(&cfg));
-}
-END_TEST
-
-START_TEST(check_finds_a_changed_byte_wherever_it_is_but_in_the_data_of_an_entry)
-{
-	struct tlb_cfg cfg = config(_i);
-	struct tlb *t = tlb_new(&cfg);
-	uint8_t *bytes = (uint8_t *)t;
-	unsigned int unseen = 0;
-	struct work wk = { 0 };
-	const char *why;
-
-	for (gfn_t gfn = 0; gfn < 4; gfn++)
-		fill_page(&cfg, t, gfn, &wk);
-	assert_sound(&cfg, t);
-	for (size_t i = 0; i < tlb_bytes(&cfg); i++) {
-		bytes[i] ^= 0x40;
-		if (tlb_check(&cfg, t, &why))
-			unseen++;
-		else
-			must(why != NULL, "no reason given");
-		bytes[i] ^= 0x40;
-	}
-	/* free to be anything: descriptor, gfn, VMID, rights, flags, page while it keeps the order */
-	ck_assert_uint_le(unseen, 120U);
-	for (uint32_t i = 0; i < 2; i++) {
-		t->nr += i ? 1 : (uint32_t)-1;
-		ck_assert(!tlb_check(&cfg, t, &why));
-		t->nr -= i ? 1 : (uint32_t)-1;
-	}
-	free(t);
-}
-END_TEST
-
 static void fill(TCase *tc)
 {
 	tcase_set_timeout(tc, 60);
@@ -781,9 +716,6 @@ static void fill(TCase *tc)
 	tcase_add_loop_test(tc, port_hits_only_where_a_probe_hits_and_always_right_after_one, 0,
 			    NR_CONFIGS);
 	tcase_add_loop_test(tc, write_through_a_clean_entry_is_no_hit, 0, 8);
-	tcase_add_test(tc, configuration_out_of_range_is_refused);
-	tcase_add_loop_test(
-		tc, check_finds_a_changed_byte_wherever_it_is_but_in_the_data_of_an_entry, 0, 4);
 }
 
 int main(void)

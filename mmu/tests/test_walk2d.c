@@ -396,15 +396,13 @@ struct nested {
 
 static void map_one(struct nested *d, gfn_t gfn, unsigned int height)
 {
-	static const struct s2_cfg base = { .cache_line = 64, .fwb = true };
-	struct s2_cfg cfg = base;
+	static const struct s2_cfg cfg = { .cache_line = 64, .fwb = true };
 	uint64_t pages = geom_pages(&d->s2.pt.geom, height);
 	gfn_t start = align_down_u64(gfn, pages);
 	struct s2_op op = s2_op_init(&d->s2.pt, S2_OP_MAP, d->w.s2_root,
 				     (struct gfn_range){ start, start + pages });
 	enum s2_act act;
 
-	cfg.fmt = d->s2.pt.fmt;
 	op.pfn = start + 8 * geom_pages(&d->s2.pt.geom, 2); /* frames differ from gfns */
 	op.access = ACC_RWX;
 	op.force_pte = height == 0;
