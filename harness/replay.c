@@ -180,9 +180,36 @@ struct run {
 	GPtrArray *unmet; /* NULL: expectations are not looked at */
 };
 
-static bool is_met(const struct lang_line *expect, char **answer)
+/* Does a line start with a text that ends where one of the line's words ends. */
+static bool starts_with_words(const char *line, const char *words)
 {
-	return g_strv_contains((const char *const *)answer, expect->u.obs.text);
+	size_t len = strlen(words);
+
+	return strncmp(line, words, len) == 0 && (line[len] == '\0' || line[len] == ' ');
+}
+
+/* The line of the answer that an `expect no` rules out; NULL: there is none. */
+static const char *ruled_out(const struct lang_line *expect, char **answer)
+{
+	for (unsigned i = 0; answer[i]; i++)
+		if (starts_with_words(answer[i], expect->u.obs.text))
+			return answer[i];
+	return NULL;
+}
+
+/* What was found instead of what is expected, caller owns; NULL: the expectation is met. */
+static char *unmet_by(const struct lang_line *expect, char **answer)
+{
+	if (expect->u.obs.cls >= LANG_OBS_HOLDS)
+		return g_strdup("that replay cannot decide it");
+	if (expect->u.obs.absent) {
+		const char *line = ruled_out(expect, answer);
+
+		return line ? g_strdup_printf("'%s'", line) : NULL;
+	}
+	if (g_strv_contains((const char *const *)answer, expect->u.obs.text))
+		return NULL;
+	return g_strdup("no such line");
 }
 
 /* The step's expectations against its observations; the lines are repeated in the output. */
@@ -192,18 +219,17 @@ static void check_expects(const struct run *run, const struct record_step *step,
 
 	for (guint i = 0; i < step->expects->len; i++) {
 		const struct lang_line *l = g_ptr_array_index(step->expects, i);
-		bool decidable = l->u.obs.cls < LANG_OBS_HOLDS;
+		g_autofree char *found = unmet_by(l, answer);
 
 		lang_print_line(l, run->out);
 		g_string_append_c(run->out, '\n');
-		if (!run->unmet || (decidable && is_met(l, answer)))
+		if (!run->unmet || !found)
 			continue;
 		g_ptr_array_add(run->unmet,
-				g_strdup_printf("%s:%u: after '%s' expected '%s', found %s",
+				g_strdup_printf("%s:%u: after '%s' expected %s'%s', found %s",
 						run->replay->file->name, l->line, step->input.text,
-						l->u.obs.text,
-						decidable ? "no such line"
-							  : "that replay cannot decide it"));
+						l->u.obs.absent ? "no " : "", l->u.obs.text,
+						found));
 	}
 }
 

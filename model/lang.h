@@ -33,8 +33,8 @@ enum { LANG_LINE_MAX = 64 * 1024 };
 /* Size of the arrays that hold the names of mappings and bitmaps, terminator included. */
 enum { LANG_NAME_MAX = 32 };
 
-/* vCPUs are named in a 64-bit mask. */
-enum { LANG_VCPUS_MAX = 64 };
+/* Room for two more actors in a 64-bit mask. */
+enum { LANG_VCPUS_MAX = 62 };
 
 /* Bits of struct lang_region::flags, as in KVM_SET_USER_MEMORY_REGION2. */
 enum {
@@ -80,7 +80,7 @@ enum lang_kind {
 	LANG_GUEST_EXEC,     /* u.guest */
 	LANG_GUEST_SPIN,     /* u.guest: vcpu_mask */
 	LANG_GUEST_UNSPIN,   /* u.guest: vcpu_mask */
-	LANG_EXPECT,         /* u.obs: an observation that the line before must have given */
+	LANG_EXPECT,         /* u.obs: what the line before must (not) have given */
 	LANG_SKIP,           /* the scenario was refused; no arguments */
 	LANG_END,            /* the end of a scenario of a record; no arguments */
 	LANG_OBS,            /* u.obs */
@@ -226,7 +226,8 @@ struct lang_guest {
 
 struct lang_obs {
 	enum lang_obs_class cls;
-	char *text; /* the whole observation, words separated by one space; owned */
+	bool absent; /* `expect no`: @text is the first words of what must not be there */
+	char *text;  /* the whole observation, words separated by one space; owned */
 };
 
 struct lang_line {

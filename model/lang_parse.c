@@ -277,7 +277,7 @@ static bool parse_special(const struct lang_ctx *c, struct lang_line *out,
 		ok = out->u.log.all ||
 		     lang_parse_pages(value, &out->u.log.ranges, &out->u.log.nr_ranges);
 	} else {
-		expected = "vCPU numbers from 0 to 63, each once, joined by ','";
+		expected = "vCPU numbers from 0 to 61, each once, joined by ','";
 		ok = parse_vcpus(value, &out->u.guest.vcpu_mask);
 	}
 	return ok || lang_fail(c, LANG_ERROR_WORD, value, expected, "value of '%s'", f->key);
@@ -453,9 +453,32 @@ static char *join(char *const *words, unsigned nr_words)
 	return g_string_free(s, FALSE);
 }
 
+/* `expect no`: the first words of an observation, so only its class can be checked. */
+static bool parse_absence(const struct lang_ctx *c, struct lang_line *out, char *const *words,
+			  unsigned nr_words)
+{
+	enum lang_obs_class cls;
+
+	if (nr_words == 0)
+		return lang_fail(c, LANG_ERROR_MISSING, NULL, "the first words of an observation",
+				 "argument of 'expect no'");
+	cls = lang_obs_class_from_name(words[0]);
+	if (cls >= LANG_OBS_HOLDS)
+		return lang_fail(c, LANG_ERROR_WORD, words[0],
+				 "ret exit dirty trace stat pages sum or tab",
+				 "unknown observation");
+	out->kind = LANG_EXPECT;
+	out->u.obs.cls = cls;
+	out->u.obs.absent = true;
+	out->u.obs.text = join(words, nr_words);
+	return true;
+}
+
 static bool parse_obs(const struct lang_ctx *c, struct lang_line *out, char *const *words,
 		      unsigned nr_words, bool expect)
 {
+	if (expect && nr_words && strcmp(words[0], "no") == 0)
+		return parse_absence(c, out, words + 1, nr_words - 1);
 	if (nr_words == 0)
 		return lang_fail(c, LANG_ERROR_MISSING, NULL, "an observation",
 				 "argument of 'expect'");

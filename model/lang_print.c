@@ -133,7 +133,7 @@ void lang_print_canonical(const struct lang_line *l, GString *out)
 	const struct lang_shape *shape = lang_shape_of(l->kind);
 
 	if (l->kind == LANG_EXPECT)
-		g_string_append(out, "expect ");
+		g_string_append(out, l->u.obs.absent ? "expect no " : "expect ");
 	if (l->kind == LANG_EXPECT || l->kind == LANG_OBS)
 		g_string_append(out, l->u.obs.text);
 	if (!shape)

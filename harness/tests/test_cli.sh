@@ -120,16 +120,31 @@ expect 1 '' conform --json --level 1 "$dir/wrong.txt"
 prints '"unexplained" : true'
 { cat "$good"; echo 'expect ret 7'; } >"$dir/unmet.scn"
 expect 1 "expected 'ret 7'" replay --scenario arm --policy arm64-6.12 "$dir/unmet.scn"
+# absent CODE TEXT WORDS: as expect, of a file that ends in `expect no WORDS` after `ret 0`.
+absent()
+{
+	{ cat "$good"; echo "expect no $3"; } >"$dir/absence.scn"
+	expect "$1" "$2" replay --scenario arm --policy arm64-6.12 "$dir/absence.scn"
+}
+absent 1 "expected no 'ret 0', found 'ret 0'" 'ret 0'
+absent 1 "expected no 'ret', found 'ret 0'" ret
+absent 0 '' trace
+prints 'expect no trace'
+absent 0 '' 'ret 00'
+sed 's/^expect no .*/expect no re/' "$dir/absence.scn" >"$dir/part.scn"
+expect 2 "part.scn:12: unknown observation" replay "$dir/part.scn"
 
 # --- Known differences.
 cat >"$dir/known" <<'END'
-wrong.txt one 1 9 the exit was edited
-wrong.txt two 1 9 the exit was edited
+wrong.txt one 1 2 the exit was edited
+wrong.txt two 1 1 the exit was edited
 END
 expect 0 '' conform --known "$dir/known" "$dir/wrong.txt"
 prints 'known:    the exit was edited'
 expect 0 'not seen in these logs: wrong.txt one level 1' \
 	conform --known "$dir/known" "$dir/record.txt"
+sed 's/ 1 2 / 1 3 /' "$dir/known" >"$dir/stale"
+expect 1 '' conform --known "$dir/stale" "$dir/wrong.txt"
 echo 'wrong.txt one 1' >"$dir/known"
 expect 2 'known:1: known difference, expected a number' conform --known "$dir/known" "$dir/wrong.txt"
 expect 2 "$dir/absent" conform --known "$dir/absent" "$dir/wrong.txt"
