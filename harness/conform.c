@@ -89,11 +89,6 @@ static void view_pages(const struct side *side, GPtrArray *out)
 	g_ptr_array_add(out, g_strdup(side->pages ? side->pages : "pages 4k=0 2m=0 1g=0"));
 }
 
-static bool is_racy_counter(bool of_vm, const char *word)
-{
-	return g_str_has_prefix(word, of_vm ? "remote_tlb_flush=" : "tlb_flush=");
-}
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -107,11 +102,8 @@ static void view_stat(const struct side *side, GPtrArray *out)
 	add_class(side, LANG_OBS_STAT, lines);
 	for (guint i = 0; i < lines->len; i++) {
 		g_auto(GStrv) words = g_strsplit(g_ptr_array_index(lines, i), " ", 0);
-		bool of_vm = strcmp(words[1], "vm") == 0;
-
 		for (char **w = words + 2; *w; w++)
-			if (!is_racy_counter(of_vm, *w))
-				g_ptr_array_add(out, g_strdup_printf("stat %s %s", words[1], *w));
+			g_ptr_array_add(out, g_strdup_printf("stat %s %s", words[1], *w));
 	}
 	g_ptr_array_sort(out, by_text);
 }

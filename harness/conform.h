@@ -13,8 +13,7 @@
  * Invariants:
  *  C1 A step that agrees at a level agrees at all below it: counts never grow with the level.
  *  C2 `sum`, `pages` and `tab` are state: what a side does not print is what it printed last.
- *  C3 Counters that depend on the moment (vm remote_tlb_flush, vCPU tlb_flush) are never compared;
- *     of a scenario with timing=racy only level 1 is, and it counts for every level.
+ *  C3 Of a scenario with timing=racy only level 1 is compared, and it counts for every level.
  *  C4 A scenario that a side refused (`skip`) or could not run to its end is never in agreement
  *     with one that the other side ran; two refusals agree, as one step.
  *
@@ -67,7 +66,7 @@ struct conform_known {
 	char *file; /* the end of a log's path, from a '/' on */
 	char *scenario;
 	unsigned level; /* at which the steps stop to agree */
-	unsigned steps; /* how many of them may */
+	unsigned steps; /* how many do, exactly: with fewer or more none is explained */
 	char *reason;
 	bool used;
 };

@@ -66,8 +66,10 @@ struct vm *vm_new(const struct vm_cfg *cfg)
 	pt_init(&vm->pt);
 	vm->st->next_pfn = 2ULL << cfg->geom.index_bits;
 	vm->st->words_used = 1;
-	for (uint32_t v = 0; v < cfg->nr_vcpus; v++)
+	for (uint32_t v = 0; v < cfg->nr_vcpus; v++) {
 		vm->vcpus[v].pml_index = PML_ENTRIES - 1;
+		vm->vcpus[v].requests = cfg->rules.first_requests;
+	}
 	for (unsigned int as = 0; as < VM_MAX_AS; as++)
 		vm->st->sets[as][0].generation = vm->st->sets[as][1].generation = as;
 	return vm;

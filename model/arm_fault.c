@@ -120,10 +120,9 @@ PROC(user_mem_abort)
 				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
 	}
 	CALL_WITH(c->rules->s2_fault_read_lock ? P_s2_fault_shared : P_s2_fault_exclusive, f);
-	f->result = (int8_t)(c->me->ret == -EAGAIN);
 	if (c->me->ret == 0 && f->map_writable && c->rules->s2_mark_after_unlock)
 		mark_page_dirty(c, f->slot, f->gfn);
-	RETURN(f->result ? -EAGAIN : 0);
+	RETURN(c->me->ret);
 	END;
 }
 

@@ -200,6 +200,25 @@ static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu)
 }
 
 /*
+ * Adds a page to the batch f->word, f->mask if it lies within 64 pages: above the first, or below
+ * when no page falls out at the top [KVM v6.12 virt/kvm/dirty_ring.c: kvm_dirty_ring_reset].
+ */
+static bool join_batch(struct l_log *f, uint64_t offset)
+{
+	uint64_t down = f->word - offset;
+
+	if (offset >= f->word && offset - f->word < 64) {
+		f->mask |= BIT(offset - f->word);
+		return true;
+	}
+	if (offset > f->word || down >= 64 || f->mask << down >> down != f->mask)
+		return false;
+	f->word = offset;
+	f->mask = f->mask << down | 1;
+	return true;
+}
+
+/*
  * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when the
  * ring is empty.  SIMPLIFIED: user space has harvested every dirty entry just before the reset.
  */
@@ -213,8 +232,7 @@ static bool take_batch(struct ctx *c, struct l_log *f)
 	slot_arg = e->slot;
 	f->word = e->offset;
 	f->mask = 0;
-	while (e && e->slot == slot_arg && e->offset >= f->word && e->offset - f->word < 64) {
-		f->mask |= BIT(e->offset - f->word);
+	while (e && e->slot == slot_arg && join_batch(f, e->offset)) {
 		*e = (struct ring_entry){ .flags = RING_ENTRY_FREE };
 		c->vm->vcpus[f->i].ring_reset++;
 		f->n++;

@@ -99,6 +99,9 @@ bool actor_enabled(const struct vm *vm, uint32_t a)
 
 void wake(struct ctx *c, uint16_t obj)
 {
+	for (uint8_t i = 0; i < c->nr_woke; i++)
+		if (c->woke[i] == obj)
+			return;
 	g_assert(c->nr_woke < WOKE_MAX);
 	c->woke[c->nr_woke++] = obj;
 }

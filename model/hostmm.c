@@ -6,7 +6,6 @@
 enum {
 	MAP_ALIGN_HEIGHT =
 		2, /* maps are aligned to 1 GiB, or to the largest span of a small geometry */
-	NR_COPIES = 4,
 };
 
 static const hva_t first_hva = 0x100000000000ULL;
@@ -49,7 +48,7 @@ int hostmm_map_new(struct vm *vm, const char *name, uint64_t size, enum host_bac
 	m->span = round_up_u64(pages, align);
 	st->next_pfn = round_up_u64(st->next_pfn, align);
 	m->pfn0 = st->next_pfn;
-	st->next_pfn += m->span * NR_COPIES;
+	st->next_pfn += m->span * HOST_COPIES;
 	m->hva = st->next_hva;
 	st->next_hva += (m->span + align) << g->page_shift;
 	m->unit0 = st->next_unit;
@@ -244,19 +243,47 @@ enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write)
 	return HF_PLAIN; /* an exclusive page becomes writable in place */
 }
 
+static void set_copy(struct host_page *p, unsigned int copy)
+{
+	_Static_assert(HOST_COPIES == 4, "a page's copy has two bits");
+	p->copy = copy & 3U;
+}
+
+static uint8_t next_copy(unsigned int copy)
+{
+	return (uint8_t)((copy + 1) % HOST_COPIES);
+}
+
+/*
+ * A copy for a huge page that none of its pages has or had last.  SIMPLIFIED: when all are taken the
+ * next one is, and a stale leaf may look right.
+ */
+static uint8_t free_copy(const struct vm *vm, const struct host_map *m, uint64_t first,
+			 const struct host_unit *u)
+{
+	unsigned int used = 1U << u->copy;
+	uint8_t copy = next_copy(u->copy);
+
+	for (uint64_t i = 0; !is_hugetlb(m) && i < geom_entries(&vm->cfg->geom); i++)
+		used |= 1U << vm->pages[m->page0 + first + i].copy;
+	for (unsigned int i = 1; i < HOST_COPIES && (used >> copy & 1); i++)
+		copy = next_copy(copy);
+	return copy;
+}
+
 static void install_huge(struct vm *vm, const struct host_view *v, bool write)
 {
 	struct host_unit *u = &vm->units[v->unit];
-	bool hugetlb = is_hugetlb(&vm->st->maps[v->map]);
+	const struct host_map *m = &vm->st->maps[v->map];
 
 	if (u->kind == UNIT_HUGE) {
 		u->writable = 1;
 		return;
 	}
-	u->kind = write || hugetlb ? UNIT_HUGE : UNIT_HZERO;
+	u->kind = write || is_hugetlb(m) ? UNIT_HUGE : UNIT_HZERO;
 	u->writable = write;
 	if (u->kind == UNIT_HUGE)
-		u->copy = (uint8_t)((u->copy + 1) % NR_COPIES);
+		u->copy = free_copy(vm, m, unit_first_page(vm, m, v->page), u);
 }
 
 void hostmm_install(struct vm *vm, hva_t hva, bool write)
@@ -282,7 +309,7 @@ void hostmm_install(struct vm *vm, hva_t hva, bool write)
 	/* shared memory needs no write notification: its entries are writable at once */
 	p->writable = (write || shared) && !p->vma_ro;
 	if (p->kind == PAGE_OWN && !shared)
-		p->copy = (p->copy + 1U) & 3U;
+		set_copy(p, next_copy(p->copy));
 }
 
 void hostmm_write(struct vm *vm, hva_t hva)
@@ -308,7 +335,7 @@ void hostmm_split_unit(struct vm *vm, hva_t hva)
 
 		p->kind = u->kind == UNIT_HUGE ? PAGE_CLEAN : PAGE_ZERO;
 		p->writable = u->kind == UNIT_HUGE && u->writable;
-		p->copy = u->copy & 3U;
+		set_copy(p, u->copy);
 	}
 	u->kind = UNIT_SMALL;
 	u->writable = 0;
@@ -353,6 +380,19 @@ void hostmm_cut(struct vm *vm, hva_t hva)
 	vm->pages[vm->st->maps[v.map].page0 + v.page].vma_edge = 1;
 }
 
+/* The pages of a huge page that goes had its frames last. */
+static void keep_copy(struct vm *vm, const struct host_view *v)
+{
+	const struct host_map *m = &vm->st->maps[v->map];
+	const struct host_unit *u = &vm->units[v->unit];
+	uint64_t first = unit_first_page(vm, m, v->page);
+
+	if (u->kind != UNIT_HUGE || is_hugetlb(m))
+		return;
+	for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++)
+		set_copy(&vm->pages[m->page0 + first + i], u->copy);
+}
+
 /* Calls that work page by page, with whole units taken at once where they can be. */
 void hostmm_discard(struct vm *vm, hva_t start, hva_t end)
 {
@@ -371,6 +411,7 @@ void hostmm_discard(struct vm *vm, hva_t start, hva_t end)
 			p->kind = PAGE_NONE;
 			p->writable = 0;
 		} else {
+			keep_copy(vm, &v);
 			u->kind = UNIT_NONE;
 			u->writable = 0;
 			step = hostmm_unit_range(vm, at).end - at;
@@ -385,7 +426,7 @@ void hostmm_remove(struct vm *vm, hva_t start, hva_t end)
 		struct host_view v = view_of(vm, at);
 		struct host_page *p = &vm->pages[vm->st->maps[v.map].page0 + v.page];
 
-		p->copy = (p->copy + 1U) & 3U;
+		set_copy(p, next_copy(p->copy));
 	}
 }
 
@@ -569,17 +610,14 @@ void hostmm_collapse(struct vm *vm, hva_t hva)
 	const struct host_map *m = &vm->st->maps[v.map];
 	struct host_unit *u = &vm->units[v.unit];
 	uint64_t first = unit_first_page(vm, m, v.page);
-	uint8_t copy = u->copy;
 
-	/* a frame set that no page of the unit uses now */
+	u->copy = free_copy(vm, m, first, u);
 	for (uint64_t i = 0; i < geom_entries(&vm->cfg->geom); i++) {
 		struct host_page *p = &vm->pages[m->page0 + first + i];
 
-		copy = p->copy > copy ? p->copy : copy;
 		p->kind = PAGE_NONE;
 		p->writable = 0;
 	}
 	u->kind = UNIT_HUGE;
 	u->writable = 1;
-	u->copy = (uint8_t)((copy + 1) % NR_COPIES);
 }

@@ -8,20 +8,21 @@
 
 #include "model/procs.h"
 
-/* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed. */
-static bool request_one(struct ctx *c, uint32_t v, enum vcpu_request req)
+/* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed.  Only who asked to wait does. */
+static bool request_one(struct ctx *c, uint32_t v, const struct l_req *f)
 {
 	struct vcpu *vcpu = &c->vm->vcpus[v];
 	bool ipi = vcpu->mode != OUTSIDE_GUEST_MODE;
 
-	vcpu->requests |= req;
+	vcpu->requests |= f->req;
 	if (vcpu->mode == IN_GUEST_MODE)
 		vcpu->mode = EXITING_GUEST_MODE;
 	wake(c, (uint16_t)(OBJ_VCPU0 + v));
 	if (!ipi || v == c->me_nr)
 		return false;
 	vcpu->kicked = 1;
-	vcpu->acks_for |= 1U << c->me_nr;
+	if (f->wait)
+		vcpu->acks_for |= BIT(c->me_nr);
 	c->work.ipi++;
 	return true;
 }
@@ -30,7 +31,7 @@ PROC(make_all_cpus_request)
 {
 	BEGIN(l_req);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
-		f->sent += request_one(c, f->i, (enum vcpu_request)f->req);
+		f->sent += request_one(c, f->i, f);
 		STEP("make_all_cpus_request:send");
 	}
 	if (f->sent && f->wait)

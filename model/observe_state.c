@@ -117,7 +117,7 @@ static bool locate(struct table_print *p, gfn_t gfn, kvm_pfn_t pfn, struct run *
 		uint32_t i = ((uint32_t)p->hint + k) % vm->st->nr_maps;
 		const struct host_map *m = &vm->st->maps[i];
 
-		if (pfn >= m->pfn0 && pfn < m->pfn0 + 4 * m->span) {
+		if (pfn >= m->pfn0 && pfn < m->pfn0 + HOST_COPIES * m->span) {
 			hva = m->hva + (((pfn - m->pfn0) % m->span) << shift);
 			p->hint = (int)i;
 		}

@@ -39,12 +39,14 @@ static const struct base {
 		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
-		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true, .trace_memslot_flush = true } },
+		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
+		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
 		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
-		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true, .trace_memslot_flush = true,
+		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
+		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true,
 		.spurious_no_overwrite = true,
 		.pml_drain_upward = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {
@@ -102,6 +104,7 @@ static void set_npt(struct rules *r)
 	r->pml = false;
 	r->mmio_fault_traced = true;
 	r->mmio_fault_is_read = false;
+	r->first_requests &= (uint8_t)~REQ_TLB_FLUSH;
 	memcpy(r->geom, "npt4", 5);
 }
 
@@ -111,6 +114,7 @@ static void set_ept(struct rules *r, enum x86_nested nested, bool pml)
 	r->pml = pml;
 	r->mmio_fault_traced = false;
 	r->mmio_fault_is_read = true;
+	r->first_requests |= REQ_TLB_FLUSH; /* vmx_vcpu_load_vmcs() on a new CPU */
 	memcpy(r->geom, "ept4", 5);
 }
 

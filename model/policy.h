@@ -120,6 +120,7 @@ struct rules {
 	bool retry_by_hva;      /* invalidation hull in hva (6.1) */
 	bool mmio_fault_traced; /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
+	uint8_t first_requests;  /* enum vcpu_request: what a new vCPU has pending */
 	bool pml_drain_upward;   /* 7.x: in the order the CPU wrote them */
 
 	/* arm64 */

@@ -132,6 +132,7 @@ static bool make_cfg(const struct lang_scenario *s, const char *policy,
 	if (cfg->geom.ia_bits < cfg->rules.gpa_bits)
 		cfg->rules.gpa_bits = cfg->geom.ia_bits;
 	cfg->limits = limits_for(&cfg->geom);
+	_Static_assert((int)LANG_VCPUS_MAX == (int)VM_MAX_VCPUS, "what a scenario may ask for");
 	cfg->nr_vcpus = s->vcpus;
 	cfg->manual = s->manual;
 	cfg->ring_entries = s->ring / (uint32_t)sizeof(struct ring_entry);
@@ -314,11 +315,10 @@ static bool fill_region(struct script *s, const struct lang_region *l, struct op
 	if (!resolve(s, &l->loc, &op->hva, error))
 		return false;
 	if (l->has_bitmap && l->bitmap.is_hva) {
-		bool user = l->bitmap.hva < (s->vm->cfg->rules.arch == PT_X86 ? BIT(47) : BIT(48));
-
 		/* an address that holds no bitmap; 0 is the NULL pointer */
 		if (l->bitmap.hva)
-			op->uf_bad = user ? UF_POINTER_UNREADABLE : UF_POINTER_KERNEL;
+			op->uf_bad = is_user_range(s->vm, l->bitmap.hva, 1) ? UF_POINTER_UNREADABLE
+									    : UF_POINTER_KERNEL;
 	} else if (l->has_bitmap) {
 		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}

@@ -30,8 +30,7 @@ struct region_check {
 	uint8_t change;
 };
 
-/* access_ok(): the range lies below the end of user space [x86: 2^47 - 4096, arm64: 2^48]. */
-static bool is_user_range(const struct vm *vm, hva_t start, uint64_t size)
+bool is_user_range(const struct vm *vm, hva_t start, uint64_t size)
 {
 	uint64_t limit = vm->cfg->rules.arch == PT_X86 ? BIT(47) - 4096 : BIT(48);
 

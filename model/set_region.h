@@ -33,4 +33,7 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 /* Procedure of each commit action. */
 extern const uint16_t commit_proc[];
 
+/* is_user_range() - access_ok(): below the end of user space [x86: 2^47 - 4096, arm64: 2^48]. */
+bool is_user_range(const struct vm *vm, hva_t start, uint64_t size);
+
 #endif

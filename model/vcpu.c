@@ -140,12 +140,18 @@ PROC(vcpu_enter)
 			c->vm->vcpus[c->me_nr].requests = f->req;
 			RETURN(-EXDEV);
 		}
-		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS)
+		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS) {
 			CALL(P_free_obsolete_root, l_req, 0);
+			/* bits are taken one by one: a flush that this asked for is done below */
+			f->req |= c->vm->vcpus[c->me_nr].requests & REQ_TLB_FLUSH;
+			c->vm->vcpus[c->me_nr].requests &= ~(uint32_t)REQ_TLB_FLUSH;
+		}
 		if (f->req & REQ_TLB_FLUSH) {
 			c->stats.tlb_flush++;
 			vtlb_flush(c, c->me_nr);
 		}
+		if (f->req & REQ_TLB_FLUSH_GUEST)
+			c->stats.tlb_flush++; /* before the first entry: nothing to lose */
 		if (f->req & REQ_UPDATE_CPU_DIRTY_LOGGING) {
 			emit(c, &(struct event){ .kind = EV_CALL,
 						 .name = CALL_UPDATE_CPU_DIRTY_LOGGING });

@@ -25,7 +25,7 @@
 #include "model/policy.h"
 
 enum {
-	VM_MAX_VCPUS = 64,
+	VM_MAX_VCPUS = 62, /* with VMM and host mm a bit each in 64 */
 	VM_MAX_AS = 2,
 	VM_MAX_MAPS = 16,
 	VM_MAX_ROOTS = 8,
@@ -190,6 +190,11 @@ struct memslots {
 
 /* ---- host memory ----------------------------------------------------------------------------- */
 
+enum {
+	HOST_COPIES =
+		4, /* frames per page of a mapping, so that a new page differs from the last */
+};
+
 enum host_backing {
 	HOST_ANON,
 	HOST_THP,
@@ -258,6 +263,7 @@ enum vcpu_request {
 	REQ_MMU_FREE_OBSOLETE_ROOTS = 2,
 	REQ_UPDATE_CPU_DIRTY_LOGGING = 4,
 	REQ_DIRTY_RING_SOFT_FULL = 8,
+	REQ_TLB_FLUSH_GUEST = 16,
 };
 
 struct vcpu {
@@ -267,18 +273,18 @@ struct vcpu {
 	uint8_t pml_enabled;
 	uint8_t spinning;
 	uint8_t stop_spin;
-	uint8_t ran;        /* entered the guest at least once */
+	uint8_t spare1;
 	uint16_t pml_index; /* next entry to be written, counts down; PML_NONE wraps */
 	uint32_t root;      /* root slot index + 1 in struct vm_state, 0 none */
-	uint32_t acks_for;  /* bit per actor that waits for this vCPU's ack */
-	uint64_t mmio_gfn;  /* last MMIO access cached, valid with mmio_gen */
+	uint32_t spare;
+	uint64_t acks_for; /* bit per actor that waits for this vCPU's ack */
+	uint64_t mmio_gfn; /* last MMIO access cached, valid with mmio_gen */
 	uint64_t mmio_gen;
 	uint8_t mmio_valid;
 	uint8_t as_id;
 	uint16_t spare2;
 	uint32_t ring_dirty; /* dirty ring: producer index */
 	uint32_t ring_reset; /* reset index */
-	uint32_t spare;
 };
 
 struct ring_entry {

@@ -81,8 +81,7 @@ static void take_root(struct ctx *c)
 	c->vm->st->roots[v->root - 1].refs++;
 	if (x86) {
 		emit(c, &(struct event){ .kind = EV_LOAD_PGD });
-		c->stats.tlb_flush++;
-		vtlb_flush(c, c->me_nr); /* kvm_mmu_load() flushes the current context */
+		vtlb_flush(c, c->me_nr); /* kvm_mmu_load() flushes, past the counter */
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include <check.h>
 
+#include "model/hostmm.h"
 #include "model/tests/model_test.h"
 #include "model/tests/scenario_text.h"
 
@@ -483,6 +484,54 @@ START_TEST(a_vm_that_cannot_be_is_refused_by_name)
 END_TEST
 
 /* Every injection but skip-srcu-wait, which needs two actors (test_state.c), is in the table above. */
+/* More acknowledgements than a step has objects to wake, more actors than 32. */
+START_TEST(a_flush_reaches_more_vcpus_than_a_word_has_bits)
+{
+	struct script *s = test_script("x86-6.12+machine=ept", "vcpus=62 code=0");
+	g_autofree char *out = NULL;
+
+	test_do(s, "host map name=m0 size=0x200000 backing=anon");
+	test_do(s, "op set_region slot=0 gpa=0x0 size=0x200000 flags=none map=m0+0x0");
+	test_do(s, "guest write vcpu=0 gpa=0x0 n=2");
+	for (unsigned int v = 1; v < 62; v++) {
+		g_autofree char *spin = g_strdup_printf("guest spin vcpu=%u", v);
+
+		test_do(s, spin);
+	}
+	out = test_line(s, "op set_region slot=0 gpa=0x0 size=0x200000 flags=log map=m0+0x0");
+	ck_assert(test_has_line(out, "ret 0"));
+	ck_assert(test_has_line(out, "trace call flush_remote_tlbs_memslot"));
+	test_do(s, "guest write vcpu=0 gpa=0x0 n=2");
+	script_free(s);
+}
+END_TEST
+
+/* The frame of a page that went is not the frame of the next, or a stale leaf would look right. */
+START_TEST(a_new_page_has_another_frame_than_the_last)
+{
+	static const char *const next[] = {
+		"host madvise map=m0+0x0 len=0x200000 advice=nohugepage",
+		"host madvise map=m0+0x0 len=0x200000 advice=hugepage",
+	};
+	struct script *s = test_script("x86-6.12", "code=0");
+	kvm_pfn_t last;
+	hva_t hva;
+
+	test_do(s, "host map name=m0 size=0x200000 backing=thp");
+	test_do(s, "host touch map=m0+0x0 len=0x200000 mode=w");
+	hva = script_vm(s)->st->maps[hostmm_map_find(script_vm(s), "m0")].hva;
+	last = hostmm_view(script_vm(s), hva).pfn;
+	for (unsigned int i = 0; i < 6; i++) {
+		test_do(s, "host madvise map=m0+0x0 len=0x200000 advice=dontneed");
+		test_do(s, next[i % 2]);
+		test_do(s, "host touch map=m0+0x0 len=0x200000 mode=w");
+		ck_assert_uint_ne(hostmm_view(script_vm(s), hva).pfn, last);
+		last = hostmm_view(script_vm(s), hva).pfn;
+	}
+	script_free(s);
+}
+END_TEST
+
 START_TEST(every_injection_is_observed)
 {
 	g_autoptr(GString) list = g_string_new(NULL);
@@ -538,6 +587,8 @@ int main(void)
 	ADD(a_vm_that_cannot_be_is_refused_by_name, no_vm);
 #undef ADD
 	tcase_add_test(tcase, every_injection_is_observed);
+	tcase_add_test(tcase, a_flush_reaches_more_vcpus_than_a_word_has_bits);
+	tcase_add_test(tcase, a_new_page_has_another_frame_than_the_last);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

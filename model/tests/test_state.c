@@ -382,8 +382,7 @@ static void forget_history(struct vm *vm)
 		struct vcpu *vcpu = &vm->vcpus[v];
 
 		vcpu->root = 0;
-		vcpu->ran = 0;
-		vcpu->requests = 0;
+		vcpu->requests = vm->cfg->rules.first_requests;
 		vcpu->mmio_valid = 0;
 		vcpu->mmio_gfn = vcpu->mmio_gen = 0;
 	}
