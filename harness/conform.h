@@ -13,7 +13,8 @@
  * Invariants:
  *  C1 A step that agrees at a level agrees at all below it: counts never grow with the level.
  *  C2 `sum`, `pages` and `tab` are state: what a side does not print is what it printed last.
- *  C3 Of a scenario with timing=racy only level 1 is compared, and it counts for every level.
+ *  C3 The counters that depend on the host's scheduling (vm remote_tlb_flush, vCPU tlb_flush) are
+ *     compared only if asked for.  Of a scenario with timing=racy only level 1 is compared, and it counts for every level.
  *  C4 A scenario that a side refused (`skip`) or could not run to its end is never in agreement
  *     with one that the other side ran; two refusals agree, as one step.
  *
@@ -29,6 +30,11 @@
 #include "traces/record.h"
 
 enum { CONFORM_LEVELS = 4 };
+
+struct conform_how {
+	unsigned level;    /* 1..CONFORM_LEVELS: differences above it are not reported */
+	bool all_counters; /* C3 */
+};
 
 /* The first step of a scenario that does not agree, and the lowest level at which it does not. */
 struct conform_diff {
@@ -75,13 +81,13 @@ struct conform_known {
  * conform_scenario_compare() - compare a recorded scenario with a replayed one
  * @recorded: the truth
  * @replayed: of the same inputs
- * @level: 1..CONFORM_LEVELS, for the first difference
+ * @how: what is compared and reported
  *
  * Return: caller owns.
  */
 struct conform_scenario *conform_scenario_compare(const struct record_scenario *recorded,
 						  const struct record_scenario *replayed,
-						  unsigned level);
+						  const struct conform_how *how);
 
 void conform_scenario_free(struct conform_scenario *s);
 

@@ -40,7 +40,7 @@ replay()
 {
 	out=$1
 	shift
-	"$sim" conform --known traces/known-differences.txt "$@" traces/oracle/*.txt traces/oracle/random/*.txt >"$out.new"
+	"$sim" conform --all-counters --known traces/known-differences.txt "$@" traces/oracle/*.txt traces/oracle/random/*.txt >"$out.new"
 	status=$?
 	[ "$status" -le 1 ] && return
 	rm -f "$results"/*.new
@@ -53,7 +53,7 @@ manifest()
 	echo "commit:   $(s2_commit)"
 	echo "compiler: $(gcc --version | head -n 1)"
 	echo "build:    release"
-	echo "command:  s2sim conform --known traces/known-differences.txt traces/oracle/*.txt traces/oracle/random/*.txt"
+	echo "command:  s2sim conform --all-counters --known traces/known-differences.txt traces/oracle/*.txt traces/oracle/random/*.txt"
 	echo "policies:"
 	# second column of the report: the policy that each recording was replayed with
 	sed -n 's/^\(traces[^ ]*\)  *\([^ ]*\) .*/  \1 \2/p' "$results/report.txt.new"
