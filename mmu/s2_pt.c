@@ -148,11 +148,12 @@ static int map_break(struct pt *pt, const struct visit_arg *a, const struct visi
 }
 
 /* The leaf that a map wants at the visited entry. */
-static inline pte_t map_leaf(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
+static inline pte_t map_leaf(const struct pt *pt, const struct visit_arg *a, const struct visit *v,
+			     unsigned int height)
 {
 	const struct s2_op *op = a->op;
 
-	return s2_make_leaf(pt->fmt, v->height, op->pfn + (v->base - op->start), op->access,
+	return s2_make_leaf(pt->fmt, height, op->pfn + (v->base - op->start), op->access,
 			    (enum s2_memtype)op->memtype, a->cfg->fwb);
 }
 
@@ -161,7 +162,7 @@ static int map_make_leaf(struct pt *pt, const struct visit_arg *a, const struct 
 			 struct work *wk)
 {
 	struct s2_op *op = a->op;
-	pte_t e = map_leaf(pt, a, v);
+	pte_t e = map_leaf(pt, a, v, v->height);
 
 	if (!a->cfg->fwb && op->memtype == S2_NORMAL)
 		clean_leaf(pt, a->cfg, v->height, wk);
@@ -197,7 +198,7 @@ static int map_make(struct pt *pt, const struct visit_arg *a, const struct visit
 /* Somebody installed this leaf already: a permission fault will settle the rights. */
 static bool map_is_there(const struct pt *pt, const struct visit_arg *a, const struct visit *v)
 {
-	pte_t e = map_leaf(pt, a, v);
+	pte_t e = map_leaf(pt, a, v, v->height);
 
 	return pte_is_leaf(pt->fmt, v->old, v->height) && ((e.v ^ v->old.v) & ~S2_PERM_MASK) == 0;
 }
@@ -234,7 +235,7 @@ static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 {
 	struct visit_arg *a = arg;
 	struct s2_op *op = a->op;
-	pte_t first = map_leaf(pt, a, v);
+	pte_t first = map_leaf(pt, a, v, 0);
 	uint64_t step = pte_addr_bits(pt->fmt, 1);
 	uint32_t holes = 0;
 
@@ -250,7 +251,7 @@ static uint32_t map_page(struct pt *pt, const struct visit *v, uint32_t n, void 
 	wk->pte_cmpxchg += a->cfg->locked_marker ? holes : 0;
 	for (uint32_t i = 0; !a->cfg->fwb && op->memtype == S2_NORMAL && i < holes; i++)
 		clean_leaf(pt, a->cfg, 0, wk);
-	for (uint32_t i = 0; (op->access & ACC_X) && i < holes; i++)
+	for (uint32_t i = 0; !a->cfg->dic && (op->access & ACC_X) && i < holes; i++)
 		invalidate_icache(pt, a->cfg, 0, wk);
 	op->hit = true;
 	return holes;
