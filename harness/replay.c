@@ -102,10 +102,10 @@ void replay_header(const struct replay *r, GString *out)
 }
 
 /* The kernel's parameters as the record's header lists them. */
-static struct script_params params_of(const struct record_params *header)
+static struct kvm_params params_of(const struct record_params *header)
 {
 	const char *nx = header->nx_huge_pages;
-	struct script_params p = { .eager = -1, .nx = LANG_NX_UNSET };
+	struct kvm_params p = { .eager = -1, .nx = LANG_NX_UNSET };
 
 	if (*header->eager_page_split)
 		p.eager = strcmp(header->eager_page_split, "Y") == 0;
@@ -258,7 +258,7 @@ static bool run_steps(const struct run *run, GError **error)
 bool replay_scenario(const struct replay *r, const struct record_scenario *scen, GString *out,
 		     GPtrArray *unmet, GError **error)
 {
-	const struct script_params params = params_of(&r->file->params);
+	const struct kvm_params params = params_of(&r->file->params);
 	struct run run = { r, scen, NULL, out, unmet };
 	bool ok = true;
 

@@ -13,22 +13,14 @@
 
 #include <glib.h>
 
-#include "model/lang.h"
-#include "model/vm.h"
+#include "model/setup.h"
 
 struct script;
-
-/* Module parameters of the recorded kernel; scenario keys override them. */
-struct script_params {
-	int eager;       /* kvm.eager_page_split: -1 not known (the kernel's default Y), 0, 1 */
-	enum lang_nx nx; /* kvm.nx_huge_pages */
-};
 
 #define SCRIPT_ERROR script_error_quark()
 GQuark script_error_quark(void);
 
 enum script_error {
-	SCRIPT_ERROR_LINE,     /* the line cannot be run: unknown name, limit of the VM */
 	SCRIPT_ERROR_DEADLOCK, /* no actor is enabled */
 };
 
@@ -38,7 +30,7 @@ enum script_error {
  * Return: NULL with @error when policy, geometry or injection are not known.
  */
 struct script *script_new(const struct lang_scenario *s, const char *policy,
-			  const struct script_params *params, GError **error);
+			  const struct kvm_params *params, GError **error);
 void script_free(struct script *s);
 
 /* The modelled KVM refuses the scenario's capabilities: a record says `skip`. */
