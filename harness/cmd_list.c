@@ -6,6 +6,7 @@
 
 #include "harness/cmd.h"
 #include "harness/output.h"
+#include "harness/profile.h"
 #include "model/policy.h"
 #include "traces/record.h"
 
@@ -37,19 +38,49 @@ static enum cmd_exit list_scenarios(const char *path)
 	return write_out(out);
 }
 
+/* Every parameter of every built-in profile, with its source: what a run's costs rest on. */
+static enum cmd_exit list_profiles(const char *only)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autofree struct cost_profile *p = g_new0(struct cost_profile, 1);
+	g_autoptr(GError) error = NULL;
+
+	for (const char *const *name = profile_names(); !only && *name; name++) {
+		if (!profile_find(*name, p, &error))
+			return cmd_fail(CMD_INTERNAL, "list", "%s", error->message);
+		g_string_append_printf(out, "%-20s %-6s %s\n", p->name,
+				       p->arch == PT_X86 ? "x86" : "arm64", p->text);
+	}
+	if (only && !profile_find(only, p, &error))
+		return cmd_fail(CMD_USAGE, "list", "%s", error->message);
+	for (int i = 0; only && i < NR_COST_PARAMS; i++)
+		if (p->tag[i])
+			g_string_append_printf(out, "%-20s %14" G_GUINT64_FORMAT " %-5s %c  %s\n",
+					       cost_desc[i].name, p->v[i],
+					       cost_desc[i].unit == COST_UNIT_PS      ? "ps"
+					       : cost_desc[i].unit == COST_UNIT_KHZ   ? "kHz"
+					       : cost_desc[i].unit == COST_UNIT_BYTES ? "B"
+										      : "",
+					       p->tag[i], p->source[i]);
+	return write_out(out);
+}
+
 enum cmd_exit cmd_list(int argc, char **argv)
 {
 	const GOptionEntry entries[] = { G_OPTION_ENTRY_NULL };
 	g_autoptr(GString) out = NULL;
 	g_autofree char *found = NULL;
 
-	if (!cmd_parse(&argc, &argv, "policies | axes | scenarios FILE",
-		       "Lists the policies, the axes on which policies differ, or the scenarios of "
-		       "a file.",
-		       entries))
+	if (!cmd_parse(
+		    &argc, &argv, "policies | axes | profiles [NAME] | scenarios FILE",
+		    "Lists the policies, the axes on which policies differ, the cost profiles or "
+		    "one profile's parameters with their sources, or the scenarios of a file.",
+		    entries))
 		return CMD_USAGE;
 	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
 		return list_scenarios(argv[2]);
+	if (argc >= 2 && argc <= 3 && strcmp(argv[1], "profiles") == 0)
+		return list_profiles(argv[2]);
 	out = g_string_new(NULL);
 	/* One list names the bases, the presets and the axes with their variants. */
 	if (argc == 2 && (strcmp(argv[1], "policies") == 0 || strcmp(argv[1], "axes") == 0)) {
@@ -58,5 +89,7 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	}
 	found = g_strjoinv(" ", argv + 1);
 	return cmd_fail(CMD_USAGE, "list",
-			"operands, expected policies, axes or scenarios FILE, found '%s'", found);
+			"operands, expected policies, axes, profiles [NAME] or scenarios FILE, "
+			"found '%s'",
+			found);
 }

@@ -23,7 +23,7 @@ static const char *default_policy(const struct record *file)
 	return "arm64-6.12";
 }
 
-static const char *policy_of(const struct replay *r, const struct record_scenario *scen)
+const char *replay_policy(const struct replay *r, const struct record_scenario *scen)
 {
 	const char *own = scen->header.u.scenario.policy;
 
@@ -42,7 +42,7 @@ static bool check_policies(const struct replay *r, GError **error)
 	for (guint i = 0; i < r->file->scenarios->len; i++) {
 		const struct record_scenario *scen = g_ptr_array_index(r->file->scenarios, i);
 
-		if (policy_parse(policy_of(r, scen), &rules, error))
+		if (policy_parse(replay_policy(r, scen), &rules, error))
 			continue;
 		g_prefix_error(error, "%s:%u: ", r->file->name, scen->header.line);
 		return false;
@@ -75,7 +75,7 @@ void replay_fini(struct replay *r)
 
 bool replay_applies(const struct replay *r, const struct record_scenario *scen)
 {
-	const char *policy = policy_of(r, scen);
+	const char *policy = replay_policy(r, scen);
 
 	switch (scen->header.u.scenario.arch) {
 	case LANG_ARCH_BOTH:
@@ -255,6 +255,11 @@ static bool run_steps(const struct run *run, GError **error)
 	return true;
 }
 
+struct kvm_params replay_params(const struct replay *r)
+{
+	return params_of(&r->file->params);
+}
+
 bool replay_scenario(const struct replay *r, const struct record_scenario *scen, GString *out,
 		     GPtrArray *unmet, GError **error)
 {
@@ -263,7 +268,7 @@ bool replay_scenario(const struct replay *r, const struct record_scenario *scen,
 	bool ok = true;
 
 	print_header(r, scen, out);
-	run.script = script_new(&scen->header.u.scenario, policy_of(r, scen), &params, error);
+	run.script = script_new(&scen->header.u.scenario, replay_policy(r, scen), &params, error);
 	if (!run.script) {
 		g_prefix_error(error, "%s:%u: scenario '%s': ", r->file->name, scen->header.line,
 			       scen->header.u.scenario.name);

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "model/setup.h"
 #include "traces/record.h"
 
 /* What the scenarios of one file are run with. */
@@ -44,6 +45,12 @@ void replay_fini(struct replay *r);
  * A recorder leaves the others out of the record.
  */
 bool replay_applies(const struct replay *r, const struct record_scenario *scen);
+
+/* replay_policy() - the policy that a scenario of the file is run with. */
+const char *replay_policy(const struct replay *r, const struct record_scenario *scen);
+
+/* replay_params() - the kernel's parameters that the file's header lists. */
+struct kvm_params replay_params(const struct replay *r);
 
 /**
  * replay_header() - append the comment lines that a replayed record starts with

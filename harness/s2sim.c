@@ -16,6 +16,7 @@ static const struct {
 	const char *name, *synopsis, *summary;
 	enum cmd_exit (*run)(int argc, char **argv);
 } commands[] = {
+	{ "run", "FILE", "run a scenario in simulated time: what it costs", cmd_run },
 	{ "replay", "FILE", "run a scenario file's or record's inputs, print a record",
 	  cmd_replay },
 	{ "conform", "LOG...", "replay recorded logs and compare each observation", cmd_conform },
@@ -60,7 +61,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return (int)commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "s2sim: unknown command, expected one of replay conform list, found '%s'\n",
+	fprintf(stderr,
+		"s2sim: unknown command, expected one of run replay conform list, found '%s'\n",
 		argv[1]);
 	return CMD_USAGE;
 }

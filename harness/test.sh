@@ -37,7 +37,7 @@ log=build/test-stage.log
 # One line per file: the places themselves are mended by clang-format -i.
 format_check()
 {
-	find $folders -name '*.[ch]' -exec clang-format-14 --dry-run -Werror {} + >build/format.log 2>&1 &&
+	find $folders \( -name '*.[ch]' -o -name '*.cpp' \) -exec clang-format-14 --dry-run -Werror {} + >build/format.log 2>&1 &&
 		return
 	awk -F : '/error: code should be clang-formatted/ {
 			if (!places[$1]++)

@@ -425,7 +425,7 @@ static uint32_t split_table(struct pt *pt, pte_t block, unsigned int height, gfn
 
 	if (t == 0)
 		return 0;
-	wk->pte_write += geom_entries(&pt->geom);
+	wk->split_entry += geom_entries(&pt->geom);
 	wk->leaf_installed += geom_entries(&pt->geom);
 	return t;
 }

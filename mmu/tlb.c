@@ -69,7 +69,8 @@ struct tlb_cfg tlb_cfg_set(const struct pt_geom *g, uint16_t capacity)
 
 static bool array_check(const struct tlb_array_cfg *a)
 {
-	return a->sets == 0 || (a->ways > 0 && (a->sets & (a->sets - 1)) == 0);
+	return a->sets == 0 ||
+	       (a->ways > 0 && a->ways <= TLB_WAYS_MAX && (a->sets & (a->sets - 1)) == 0);
 }
 
 bool tlb_cfg_check(const struct tlb_cfg *cfg)
@@ -215,42 +216,62 @@ bool tlb_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry *
 	return ok;
 }
 
-static bool find_one(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
-		     struct tlb_entry *out, struct place *p)
+/* Each array in its turn; what both levels hold is met in the first. */
+static bool match_sized(const struct tlb_cfg *cfg, const struct tlb *t, const struct tlb_key *key,
+			unsigned int n, struct place *p)
 {
-	bool there = false;
-	uint32_t i;
+	unsigned int globals = class_of(key->kind);
+	unsigned int end = key->kind == TLB_S2_WALK ? TLB_WALK : TLB_L2;
 
-	switch ((enum tlb_form)cfg->form) {
-	case TLB_SIZED:
-		there = sized_find(cfg, t, id, p);
-		if (there)
-			*out = *sized_entry(cfg, t, *p);
-		break;
-	case TLB_DROP:
-		break;
-	case TLB_SET:
-		i = list_find(t, id, &there);
-		if (there)
-			*out = list_const(t)[i];
-		break;
-	}
-	return there;
+	for (p->array = key->kind == TLB_S2_WALK ? TLB_WALK : TLB_L1; p->array <= end; p->array++)
+		for (unsigned int h = 0; t->nr && h < cfg->heights; h++)
+			for (unsigned int g = 0; g <= globals; g++) {
+				struct ident id = ident_at(cfg, key, h, g);
+
+				if (sized_find(cfg, t, &id, p) && !sized_is_twin(cfg, t, *p) &&
+				    n-- == 0)
+					return true;
+			}
+	return false;
 }
 
-static bool match(const struct tlb_cfg *cfg, const struct tlb *t, const struct tlb_key *key,
-		  unsigned int n, struct place *p, struct tlb_entry *out)
+static bool match_list(const struct tlb_cfg *cfg, const struct tlb *t, const struct tlb_key *key,
+		       unsigned int n, struct tlb_entry *out)
 {
 	unsigned int globals = class_of(key->kind);
 
 	for (unsigned int h = 0; t->nr && h < cfg->heights; h++)
 		for (unsigned int g = 0; g <= globals; g++) {
 			struct ident id = ident_at(cfg, key, h, g);
+			bool there;
+			uint32_t i = list_find(t, &id, &there);
 
-			if (find_one(cfg, t, &id, out, p) && n-- == 0)
+			if (there && n-- == 0) {
+				*out = list_const(t)[i];
 				return true;
+			}
 		}
 	return false;
+}
+
+static bool match(const struct tlb_cfg *cfg, const struct tlb *t, const struct tlb_key *key,
+		  unsigned int n, struct place *p, struct tlb_entry *out)
+{
+	bool there = false;
+
+	switch ((enum tlb_form)cfg->form) {
+	case TLB_SIZED:
+		there = match_sized(cfg, t, key, n, p);
+		if (there)
+			*out = sized_entry(cfg, t, *p);
+		break;
+	case TLB_DROP:
+		break;
+	case TLB_SET:
+		there = match_list(cfg, t, key, n, out);
+		break;
+	}
+	return there;
 }
 
 bool tlb_match(const struct tlb_cfg *cfg, const struct tlb *t, const struct tlb_key *key,
@@ -342,7 +363,7 @@ bool tlb_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why)
 	bool sized = cfg->form == TLB_SIZED;
 
 	*why = NULL;
-	if (t->spare || (!sized && (t->nr_slots || memcmp(t->at, none, sizeof(none)) != 0)))
+	if (!sized && (t->heights || t->nr_slots || memcmp(t->at, none, sizeof(none)) != 0))
 		*why = "head with a member that this form does not use";
 	else if (t->nr && cfg->form == TLB_DROP)
 		*why = "a form that holds nothing has entries";
@@ -353,14 +374,14 @@ bool tlb_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why)
 	return *why == NULL;
 }
 
-/* A tag word that no port waits for. */
-static const uint64_t never;
+/* A set whose only tag word no port waits for. */
+static const uint64_t never[2];
 
 struct tlb_port tlb_port_open(const struct tlb_cfg *cfg, const struct tlb *t,
 			      const struct tlb_key *key, unsigned int height)
 {
 	struct ident id = ident_at(cfg, key, height, false);
-	struct tlb_port p = { .tags = &never, .low = 1 };
+	struct tlb_port p = { .sets = never, .low = BIT(TLB_TAG_VALID), .tags = 1 };
 
 	if (cfg->form == TLB_SIZED)
 		sized_port(cfg, t, &id, &p);

@@ -20,7 +20,8 @@
  *   T1  an entry covers a naturally aligned span; walk entries stand above the page level
  *   T2  no two entries have the same tag (kind, context, height, page)
  *   T3  TLB_SET: entries are sorted, nothing is ever evicted
- *   T4  TLB_SIZED: an entry is in one array only (the levels are exclusive), counts are exact
+ *   T4  TLB_SIZED: what both levels hold is equal in both, each array holds an entry once, counts are
+ *       exact; an entry in both levels counts as one
  *   T5  all bytes that hold no entry are zero
  *
  * All memory is the caller's: tlb_bytes() bytes, 8-byte aligned, plain data without pointers.
@@ -60,7 +61,11 @@ enum tlb_scope {
 	TLB_GENEROUS, /* hints are ignored, invalidation by gfn takes combined entries along */
 };
 
-/* One array: sets a power of two, at least one way; no sets: no array. */
+enum {
+	TLB_WAYS_MAX = 256,
+};
+
+/* One array: sets a power of two, 1 to TLB_WAYS_MAX ways; no sets: no array. */
 struct tlb_array_cfg {
 	uint16_t sets;
 	uint16_t ways;
@@ -178,7 +183,7 @@ struct tlb {
 	uint32_t nr;                                  /* entries held */
 	uint32_t nr_slots;                            /* TLB_SIZED: contexts in use */
 	uint32_t at[TLB_NR_ARRAYS][GEOM_MAX_HEIGHTS]; /* TLB_SIZED: entries per array and height */
-	uint32_t spare;
+	uint32_t heights; /* TLB_SIZED: bit 8 * array + height: there are such entries */
 	uint64_t words[];
 };
 
@@ -205,7 +210,8 @@ void tlb_reset(const struct tlb_cfg *cfg, struct tlb *t);
 bool tlb_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry *e, struct work *wk);
 
 /**
- * tlb_probe() - looks for a translation that serves an access; smaller spans are preferred.
+ * tlb_probe() - looks for a translation that serves an access; smaller spans are preferred, but in
+ * TLB_SIZED whatever the first level has to whatever only the second has.
  * @acc: ACC_* bits needed.  @out: the entry, unless the result is TLB_MISS; may be NULL.
  * For S2 and combined entries.  Each call counts one of tlb_hit, tlb_denied, tlb_miss.
  */
@@ -213,7 +219,8 @@ enum tlb_found tlb_probe(const struct tlb_cfg *cfg, struct tlb *t, const struct 
 			 unsigned int acc, struct tlb_entry *out, struct work *wk);
 
 /**
- * tlb_match() - the @n-th entry (from 0) of the key's kind, context and page, smaller spans first.
+ * tlb_match() - the @n-th entry (from 0) of the key's kind, context and page, in the order in which
+ * tlb_probe() prefers them.
  * Changes nothing and counts nothing: exploration tries each one; for S2 walk entries the first is
  * where a walk may start lowest.
  * Return: false when there are not so many.
@@ -240,21 +247,10 @@ void tlb_visit(const struct tlb_cfg *cfg, struct tlb *t,
 bool tlb_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why);
 
 /*
- * The hit path of TLB_SIZED.  A port is a loop's private view of one TLB for one kind and context:
- * it guesses that the next access hits the most recently used way of its first-level set, at the
- * height of the last hit.  A port is good until the next fill, invalidation or reset.
- */
-struct tlb_port {
-	const uint64_t *tags;
-	uint64_t low; /* what a tag word holds below the page: context, kind, height, valid */
-	uint32_t set_mask;
-	uint32_t ways;
-	uint32_t shift;
-};
-
-/*
  * Tag word: bits 63..18 the page in units of the span, 17..12 context slot, 11..10 kind, 9..7
  * height, 6 valid, 5..3 what the entry lacks (R, W, X); W lacks too while D must be set first.
+ * Below, what else is known of the entry: 2 the second level holds it as well, 1 it grants W, 0 D is
+ * clear.
  */
 enum {
 	TLB_TAG_PAGE = 18,
@@ -263,7 +259,35 @@ enum {
 	TLB_TAG_HEIGHT = 7,
 	TLB_TAG_VALID = 6,
 	TLB_TAG_LACKS = 3,
+	TLB_TAG_TWIN = 2,
+	TLB_TAG_WRITE = 1,
+	TLB_TAG_CLEAN = 0,
 	TLB_TAG_SLOT_BITS = 6,
+};
+
+/* Where an array of a sized TLB lies, in words of tlb.words[]; tlb_bank.h says how a set looks. */
+struct tlb_bank {
+	uint32_t start;
+	uint32_t data;
+	uint32_t mask;   /* sets - 1 */
+	uint32_t stride; /* words of a set */
+	uint32_t tags;   /* word of a set's first tag */
+	uint16_t ways;   /* 0: there is no such array */
+	uint16_t groups; /* words for one byte a way */
+};
+
+/*
+ * The hit path of TLB_SIZED.  A port is a loop's private view of one TLB for one kind and context:
+ * it guesses that the next access hits the most recently used way of its first-level set, at the
+ * height of the last hit.  A port is good until the next fill, invalidation or reset.
+ */
+struct tlb_port {
+	const uint64_t *sets;
+	uint64_t low; /* what a tag word holds below the page: context, kind, height, valid */
+	uint32_t set_mask;
+	uint32_t stride;
+	uint32_t tags;
+	uint32_t shift;
 };
 
 /* tlb_port_open() - a port; without entries of the context (or in other forms) it never hits. */
@@ -274,10 +298,63 @@ struct tlb_port tlb_port_open(const struct tlb_cfg *cfg, const struct tlb *t,
 static inline bool tlb_port_hit(const struct tlb_port *p, uint64_t page, unsigned int acc)
 {
 	uint64_t unit = page >> p->shift;
-	uint64_t word = p->tags[(unit & p->set_mask) * p->ways];
-	uint64_t ignore = (uint64_t)(ACC_RWX & ~acc) << TLB_TAG_LACKS;
+	const uint64_t *set = &p->sets[(unit & p->set_mask) * p->stride];
+	uint64_t word = set[p->tags + (set[0] & 0xffff)];
+	uint64_t ignore = ((uint64_t)(ACC_RWX & ~acc) << TLB_TAG_LACKS) | (BIT(TLB_TAG_LACKS) - 1);
 
 	return (word & ~ignore) == (unit << TLB_TAG_PAGE | p->low);
 }
+
+/*
+ * A loop's access to one sized TLB for the stage-2 entries of one context, without the general
+ * look-up's cost.  It holds nothing of the contents: it stays good across fills, invalidations and
+ * resets, and is opened again when the block moves, or for another context.  Plain data but for its
+ * two pointers, which it borrows.
+ */
+struct tlb_hot {
+	const struct tlb_cfg *cfg;
+	struct tlb *t;
+	struct tlb_bank bank[TLB_NR_ARRAYS];
+	struct tlb_ctx ctx; /* as S2 entries have it */
+	uint32_t slot;      /* where the context stood last; looked up again when it does not */
+};
+
+enum tlb_hot_found {
+	TLB_HOT_NONE, /* neither a plain hit nor a miss: nothing was changed, tlb_probe() decides */
+	TLB_HOT_MISS, /* no entry covers the page: nothing was changed */
+	TLB_HOT_L1,
+	TLB_HOT_L2, /* copied to the first level */
+};
+
+/* tlb_hot_open() - @cfg of form TLB_SIZED; members of @ctx that S2 entries lack are ignored. */
+struct tlb_hot tlb_hot_open(const struct tlb_cfg *cfg, struct tlb *t, struct tlb_ctx ctx);
+
+/**
+ * tlb_hot_probe() - a TLB_S2 look-up of @gfn for @acc (ACC_* bits).
+ * Unless it returns TLB_HOT_NONE it has done to the TLB exactly what tlb_probe() would have; counting
+ * is the caller's: tlb_miss, or tlb_hit and for TLB_HOT_L2 tlb_l2_hit too.
+ */
+enum tlb_hot_found tlb_hot_probe(struct tlb_hot *hot, gfn_t gfn, unsigned int acc);
+
+/* tlb_hot_fill() - tlb_fill() of an S2 or S2 walk entry; @e->ctx is ignored. */
+void tlb_hot_fill(struct tlb_hot *hot, const struct tlb_entry *e, struct work *wk);
+
+/* tlb_hot_fill_new() - the same, faster, for one whose tag the TLB does not hold: after TLB_HOT_MISS. */
+void tlb_hot_fill_new(struct tlb_hot *hot, const struct tlb_entry *e, struct work *wk);
+
+/* Where a walk may start. */
+struct tlb_step {
+	pte_t pte;      /* the table entry */
+	uint8_t height; /* at which it stands */
+	uint8_t access; /* ACC_* bits that the path grants down to there */
+	bool denied;    /* a lower one does not grant the access; set in any case */
+};
+
+/**
+ * tlb_hot_walk() - the lowest S2 walk entry for @gfn that grants @acc; it becomes the most recent one
+ * of its set.  Counts nothing.
+ * Return: false when there is none.
+ */
+bool tlb_hot_walk(struct tlb_hot *hot, gfn_t gfn, unsigned int acc, struct tlb_step *out);
 
 #endif

@@ -59,20 +59,48 @@ static inline struct ident ident_of(const struct tlb_entry *e)
 /* tlb_ctx_for() - the members of a context that tag entries of this kind. */
 struct tlb_ctx tlb_ctx_for(unsigned int kind, struct tlb_ctx ctx);
 
+/* A context in use of the sized form; its number stands in the tag words.  All zero while unused. */
+struct slot {
+	struct tlb_ctx ctx;
+	uint32_t refs;   /* entries that name it; what both levels hold is one */
+	uint32_t global; /* entries of every asid */
+};
+
 /* Bytes of the sized form behind the head. */
 size_t sized_bytes(const struct tlb_cfg *cfg);
+
+/* sized_bank() - where an array lies. */
+struct tlb_bank sized_bank(const struct tlb_cfg *cfg, unsigned int array);
+
+/* sized_slot() - number of the context of an entry; cfg->contexts when it holds none. */
+uint32_t sized_slot(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id);
+
+/* sized_tag() - tag word without what lies below TLB_TAG_VALID; sized_tag_attr() - those, but the twin. */
+uint64_t sized_tag(const struct tlb_cfg *cfg, const struct ident *id, uint32_t slot);
+uint64_t sized_tag_attr(const struct tlb_entry *e);
+
+/* Word of the tag of a way. */
+static inline size_t tlb_tag_at(const struct tlb_cfg *cfg, struct place p)
+{
+	struct tlb_bank b = sized_bank(cfg, p.array);
+
+	return b.start + (size_t)p.set * b.stride + b.tags + p.way;
+}
 
 /* sized_fill() - enters @e, whose context is already that of its kind. */
 void sized_fill(const struct tlb_cfg *cfg, struct tlb *t, const struct tlb_entry *e,
 		struct work *wk);
 
-/* sized_find() - the place of an entry. */
+/* sized_find() - the place of an entry in array @p->array. */
 bool sized_find(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
 		struct place *p);
 
-const struct tlb_entry *sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p);
+/* sized_is_twin() - @p is in the second level, and the first holds the entry too. */
+bool sized_is_twin(const struct tlb_cfg *cfg, const struct tlb *t, struct place p);
 
-/* sized_touch() - a hit at @p: the entry becomes the most recent one of the first level. */
+struct tlb_entry sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p);
+
+/* sized_touch() - a hit at @p: the entry is the most recent one of the first level, and where it was. */
 void sized_touch(const struct tlb_cfg *cfg, struct tlb *t, struct place p, struct work *wk);
 
 /* sized_filter() - over all entries of the classes; visits occupied sets only. */

@@ -122,7 +122,7 @@ bool x86_split_leaf(struct pt *pt, const struct x86_fmt *f, uint32_t table, uint
 		return false;
 	if (pt->obs && pt->obs->table_new)
 		pt->obs->table_new(pt->obs_arg, base, height - 1);
-	wk->pte_write += n;
+	wk->split_entry += n;
 	wk->block_split++;
 	wk->leaf_installed += n;
 	wk->leaf_removed++;

@@ -25,4 +25,7 @@ static inline uint32_t vm_s2_root(const struct vm *vm)
 	return vm->st->roots[0].table;
 }
 
+/* Boundaries after which the actor's next step may act on a PE's TLB. */
+extern const char tlbi_issue_label[], tlbi_effect_label[];
+
 #endif

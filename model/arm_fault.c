@@ -40,6 +40,8 @@ PROC(arm_abort)
 	BEGIN(l_fault);
 	srcu_enter(c);
 	emit_guest_fault(c, f);
+	c->work.fault_dispatch++;
+	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, 0, f->gfn);
 	STEP("guest_abort:slot");
 	if (!f->slot || (c->vm->slots[f->slot].flags & MEMSLOT_INVALID) ||
@@ -90,6 +92,17 @@ static bool is_stale(const struct ctx *c, const struct l_fault *f)
 	       (c->vm->st->mmu_invalidate_in_progress || c->vm->st->mmu_invalidate_seq != f->seq);
 }
 
+/*
+ * Which way mmu_lock is taken: for reading from 6.2 on, and from 5.18 on by a write that lacks only the
+ * right to a page of a logged slot [KVM v6.1 arch/arm64/kvm/mmu.c: user_mem_abort, use_read_lock].
+ */
+static bool takes_read_lock(const struct ctx *c, const struct l_fault *f)
+{
+	return c->rules->s2_fault_read_lock ||
+	       (c->rules->s2_perm_read_lock && is_perm(f) && is_write(f) && f->goal == 0 &&
+		slot_logs(&c->vm->slots[f->slot]));
+}
+
 /* f->goal: height at which the walk stopped; f->req: height to map; f->tries: force_pte */
 PROC(user_mem_abort)
 {
@@ -119,7 +132,7 @@ PROC(user_mem_abort)
 		f->map_writable = p.writable && !(c->vm->slots[f->slot].flags & MEM_READONLY) &&
 				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
 	}
-	CALL_WITH(c->rules->s2_fault_read_lock ? P_s2_fault_shared : P_s2_fault_exclusive, f);
+	CALL_WITH(takes_read_lock(c, f) ? P_s2_fault_shared : P_s2_fault_exclusive, f);
 	if (c->me->ret == 0 && f->map_writable && c->rules->s2_mark_after_unlock)
 		mark_page_dirty(c, f->slot, f->gfn);
 	RETURN(c->me->ret);
@@ -132,15 +145,13 @@ PROC(s2_fault_shared)
 	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
 	lock_take_read(c, OBJ_MMU_LOCK);
 	CALL_WITH(P_s2_fault, f);
+	if (c->me->ret == 0 && f->map_writable && !c->rules->s2_mark_after_unlock)
+		mark_page_dirty(c, f->slot, f->gfn);
 	lock_drop_read(c, OBJ_MMU_LOCK);
 	RETURN(c->me->ret);
 	END;
 }
 
-/*
- * SIMPLIFIED: 6.1 takes the lock for reading when it relaxes one page of a logged slot; here it is
- * always taken for writing, which only serialises faults that would run side by side.
- */
 PROC(s2_fault_exclusive)
 {
 	BEGIN(l_fault);

@@ -10,6 +10,9 @@
 #include "model/hostmm.h"
 #include "model/vtlb.h"
 
+const char tlbi_issue_label[] = "tlbi:issue";
+const char tlbi_effect_label[] = "tlbi:stage2";
+
 static void count_tlbi(struct ctx *c, const struct s2_tlbi *t)
 {
 	unsigned int singles = 0;
@@ -51,11 +54,12 @@ PROC(s2_tlbi)
 	c->work.dsb++;
 	STEP("tlbi:dsb_ishst");
 	count_tlbi(c, &f->t);
+	STEP(tlbi_issue_label);
 	for (f->pe = 0; f->pe < c->vm->cfg->nr_vcpus; f->pe++) {
 		if (f->t.kind == S2_TLBI_IPA_NSH && f->pe != c->me_nr)
 			continue;
 		vtlb_tlbi(c, f->pe, &f->t);
-		STEP("tlbi:stage2");
+		STEP(tlbi_effect_label);
 	}
 	c->work.dsb++;
 	if (f->t.kind != S2_TLBI_VMID) {
@@ -181,6 +185,8 @@ PROC(s2_unmap_range)
 		}
 		CALL(P_s2_op, l_req, 0);
 		f->hit |= c->vm->scratch[c->me_nr].s2.hit;
+		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
+			CALL(P_yield_mmu_lock, l_req, 0);
 	}
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
 	RETURN(f->hit);
@@ -199,6 +205,8 @@ PROC(s2_wrprotect_range)
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);
+		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
+			CALL(P_yield_mmu_lock, l_req, 0);
 	}
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
 	RETURN(0);
@@ -291,6 +299,8 @@ PROC(s2_split_range)
 		CALL(P_s2_op, l_req, 0);
 		if (c->me->ret < 0)
 			break;
+		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
+			CALL(P_yield_mmu_lock, l_req, 0);
 	}
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
 	RETURN(0);

@@ -60,6 +60,18 @@ static void emit_dirty(struct ctx *c, uint32_t slot, const uint64_t *words)
 				 .words = words });
 }
 
+/* User space copies or sends what it was told of. */
+static void count_user_pages(struct ctx *c, uint32_t slot, const uint64_t *words)
+{
+	uint64_t pages = 0;
+
+	if (!c->vm->ops[c->me_nr].per_page_ps)
+		return;
+	for (uint64_t i = 0; i < bitmap_words(c->vm->slots[slot].npages); i++)
+		pages += (uint64_t)__builtin_popcountll(words[i]);
+	c->work.user_ps += pages * c->vm->ops[c->me_nr].per_page_ps;
+}
+
 /* Kicks vCPUs so that PML buffers are drained at their exits; not waited for. */
 PROC(sync_dirty_log)
 {
@@ -112,7 +124,9 @@ PROC(get_dirty_log)
 	f->base = c->vm->slots[f->slot].bitmap;
 	if (c->vm->cfg->manual) {
 		emit_dirty(c, f->slot, &c->vm->words[f->base]);
+		count_user_pages(c, f->slot, &c->vm->words[f->base]);
 		lock_drop_write(c, OBJ_SLOTS_LOCK);
+		STEP("get_dirty_log:user");
 		RETURN(0);
 	}
 	f->n = (uint32_t)bitmap_words(c->vm->slots[f->slot].npages);
@@ -121,6 +135,7 @@ PROC(get_dirty_log)
 	lock_take_write(c, OBJ_MMU_LOCK);
 	for (f->i = 0; f->i < f->n; f->i++) {
 		f->word = c->vm->words[f->base + f->i];
+		c->work.bitmap_word++;
 		if (!f->word)
 			continue;
 		c->vm->words[f->base + f->i] = 0;
@@ -135,8 +150,10 @@ PROC(get_dirty_log)
 	if (f->any)
 		CALL(P_harvest_flush, l_range, .slot = f->slot);
 	emit_dirty(c, f->slot, &c->vm->words[f->base + f->n]);
+	count_user_pages(c, f->slot, &c->vm->words[f->base + f->n]);
 	memset(&c->vm->words[f->base + f->n], 0, sizeof(uint64_t) * f->n);
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
+	STEP("get_dirty_log:user");
 	RETURN(0);
 	END;
 }
@@ -171,6 +188,7 @@ PROC(clear_dirty_log)
 	for (; f->i < f->n; f->i++) {
 		f->word = c->vm->words[f->base + f->i] &
 			  asked_bits(c->vm, &c->vm->ops[c->me_nr], f->i);
+		c->work.bitmap_word++;
 		if (!f->word)
 			continue;
 		c->vm->words[f->base + f->i] &= ~f->word;

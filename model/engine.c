@@ -79,7 +79,6 @@ bool actor_enabled(const struct vm *vm, uint32_t a)
 		return false;
 	switch ((enum wait_kind)w->kind) {
 	case W_RUN:
-	case W_TIME:
 		return true;
 	case W_LOCK_R:
 		return vm->st->lock[w->obj].writer == 0;
@@ -112,6 +111,8 @@ void lock_take_write(struct ctx *c, enum obj o)
 
 	g_assert(l->writer == 0 && l->readers == 0);
 	l->writer = (int32_t)c->me_nr + 1;
+	c->work.lock_write_op++;
+	c->locks |= (uint8_t)(1U << o);
 }
 
 void lock_take_read(struct ctx *c, enum obj o)
@@ -120,6 +121,8 @@ void lock_take_read(struct ctx *c, enum obj o)
 
 	g_assert(l->writer == 0);
 	l->readers++;
+	c->work.lock_op++;
+	c->locks |= (uint8_t)(1U << o);
 }
 
 void lock_drop_write(struct ctx *c, enum obj o)
@@ -129,6 +132,8 @@ void lock_drop_write(struct ctx *c, enum obj o)
 	g_assert(l->writer == (int32_t)c->me_nr + 1);
 	l->writer = 0;
 	wake(c, (uint16_t)o);
+	c->work.lock_write_op++;
+	c->locks |= (uint8_t)(1U << o);
 }
 
 void lock_drop_read(struct ctx *c, enum obj o)
@@ -138,6 +143,19 @@ void lock_drop_read(struct ctx *c, enum obj o)
 	g_assert(l->readers > 0);
 	l->readers--;
 	wake(c, (uint16_t)o);
+	c->work.lock_op++;
+	c->locks |= (uint8_t)(1U << o);
+}
+
+bool lock_is_contended(const struct vm *vm, enum obj o)
+{
+	for (uint32_t a = 0; a < vm->nr_actors; a++) {
+		const struct wait *w = &vm->actors[a].wait;
+
+		if (w->obj == o && (w->kind == W_LOCK_R || w->kind == W_LOCK_W))
+			return true;
+	}
+	return false;
 }
 
 void srcu_enter(struct ctx *c)

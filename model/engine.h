@@ -30,6 +30,7 @@
 
 #include <glib.h>
 
+#include "model/access.h"
 #include "model/arena.h"
 #include "model/events.h"
 #include "model/stats.h"
@@ -63,12 +64,16 @@ struct ctx {
 	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
 	uint8_t nr_woke;
 	uint8_t nr_picks;
+	uint8_t locks; /* bit per lock taken or dropped */
 	uint16_t pick; /* answer to the next pick() */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);
 	void *event_arg;
 	/* host ranges of the record that stand in for the model's own host mm; NULL: own */
 	struct hva_queue *hva_queue;
+	/* binary traces that vCPUs take their accesses from, one a vCPU; NULL: none */
+	const struct access_file *access_files;
+	struct vtlb_hw *hw; /* one a vCPU: its CPU with caches; NULL: not modelled */
 };
 
 typedef enum flow (*proc_fn)(struct ctx *c, void *loc, uint16_t *pc);
@@ -163,6 +168,9 @@ void lock_take_write(struct ctx *c, enum obj o);
 void lock_take_read(struct ctx *c, enum obj o);
 void lock_drop_write(struct ctx *c, enum obj o);
 void lock_drop_read(struct ctx *c, enum obj o);
+
+/* lock_is_contended() - somebody waits for it [rwlock_needbreak]; the holder is not among the waiters. */
+bool lock_is_contended(const struct vm *vm, enum obj o);
 
 /* SRCU and RCU read sections of the acting thread; not nested. */
 void srcu_enter(struct ctx *c);

@@ -67,12 +67,24 @@ void ack_rule(struct ctx *c, uint32_t v)
 
 bool rcu_rule_enabled(const struct vm *vm)
 {
-	return vm->st->deferred != 0 && vm->st->rcu.count[0] == 0 && vm->st->rcu.count[1] == 0;
+	const struct epoch *e = &vm->st->rcu;
+
+	return vm->st->grace ? e->count[!e->idx] == 0 : vm->st->deferred != 0;
 }
 
 void rcu_rule(struct ctx *c)
 {
-	pt_free_list(&c->vm->pt, &c->vm->st->deferred, &c->work);
+	struct vm_state *st = c->vm->st;
+
+	if (!st->grace) {
+		st->grace = st->deferred;
+		st->deferred = 0;
+		st->rcu.idx = !st->rcu.idx;
+		return;
+	}
+	pt_free_list(&c->vm->pt, &st->grace, &c->work);
+	if (st->rcu.count[0] == 0 && st->rcu.count[1] == 0)
+		st->rcu.idx = 0; /* equal states are equal bytes */
 }
 
 bool rules_run(struct ctx *c)

@@ -3,8 +3,8 @@
  * Rules: effects without frames that happen on their own once their guard holds.
  *
  * ack_rule: a vCPU that got an IPI has left the guest (or was outside) and acknowledges it.
- * rcu_rule: unlinked table pages are freed when no reader is left.  SIMPLIFIED: all pages wait for
- * the same moment without any reader, a longer grace period than RCU's; memory is freed later.
+ * rcu_rule: a grace period begins for all unlinked table pages, and ends when the readers of its side
+ * have left; then they are freed.
  */
 #ifndef MODEL_KICK_H
 #define MODEL_KICK_H

@@ -51,6 +51,12 @@ static const struct lang_choice choices_age[] = { { "clear_flush_young",
 						  { "clear_young", LANG_AGE_CLEAR_YOUNG },
 						  { "test_young", LANG_AGE_TEST_YOUNG },
 						  { NULL, 0 } };
+static const struct lang_choice choices_pattern[] = { { "seq", LANG_PATTERN_SEQ },
+						      { "uniform", LANG_PATTERN_UNIFORM },
+						      { "zipf", LANG_PATTERN_ZIPF },
+						      { "chase", LANG_PATTERN_CHASE },
+						      { NULL, 0 } };
+static const struct lang_choice choices_until[] = { { "join", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
 						    { "release", LANG_ORDER_RELEASE },
 						    { NULL, 0 } };
@@ -65,6 +71,14 @@ static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELA
 	{ key, FIELD_CHOICE, need, AT(member), 0, 0, dflt, choices }
 #define OTHER(key, type, need, member) \
 	{ key, type, need, AT(member), 0, 0, 0, NULL }
+#define TIME(key, member, dflt) \
+	{ key, FIELD_TIME, NEED_NO, AT(member), 0, LANG_TIME_NONE - 1, dflt, NULL }
+/* Keys of every line that an actor runs, and the end of its list. */
+#define END_OF_ACTOR_FIELDS \
+	TIME("at", when.at, 0), \
+	TIME("delay", when.delay, 0), \
+	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1), \
+	END_OF_FIELDS
 #define END_OF_FIELDS \
 	{ NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
 /* clang-format on */
@@ -99,32 +113,32 @@ static const struct lang_field fields_map[] = {
 static const struct lang_field fields_range[] = {
 	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
 	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_touch[] = {
 	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
 	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
 	CHOICE("mode", NEED_YES, u.host.write, 0, choices_mode),
 	NUMBER("stride", FIELD_HEX, NEED_NO, u.host.stride, 1, UINT64_MAX, 0x1000),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_madvise[] = {
 	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
 	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
 	CHOICE("advice", NEED_YES, u.host.advice, 0, choices_advice),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_mprotect[] = {
 	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
 	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
 	CHOICE("prot", NEED_YES, u.host.prot_write, 0, choices_prot),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_age[] = {
 	OTHER("map", FIELD_LOC, NEED_YES, u.host.loc),
 	NUMBER("len", FIELD_HEX, NEED_YES, u.host.len, 1, UINT64_MAX, 0),
 	CHOICE("mode", NEED_YES, u.host.age, 0, choices_age),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_set_region[] = {
 	NUMBER("slot", FIELD_DEC, NEED_YES, u.region.slot, 0, UINT32_MAX, 0),
@@ -135,34 +149,43 @@ static const struct lang_field fields_set_region[] = {
 	OTHER("hva", FIELD_HVA, NEED_EITHER, u.region.loc),
 	OTHER("bitmap", FIELD_BITMAP, NEED_NO, u.region.bitmap),
 	OTHER("fail", FIELD_NAME, NEED_NO, u.region.fail),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_get_dirty[] = {
 	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
-	END_OF_FIELDS,
+	TIME("per_page", u.log.per_page, 0),
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_clear_log[] = {
 	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
 	NUMBER("first", FIELD_HEX, NEED_YES, u.log.first, 0, UINT64_MAX, 0),
 	NUMBER("n", FIELD_HEX, NEED_YES, u.log.n, 0, UINT32_MAX, 0),
 	OTHER("pages", FIELD_PAGES, NEED_YES, u.log),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_param[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.param.name),
 	OTHER("value", FIELD_TEXT, NEED_YES, u.param.value),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_user_bit[] = {
 	OTHER("map", FIELD_NAME, NEED_YES, u.user_bit.map),
 	NUMBER("page", FIELD_HEX, NEED_YES, u.user_bit.page, 0, UINT64_MAX, 0),
+	NUMBER("n", FIELD_HEX, NEED_NO, u.user_bit.n, 1, UINT64_MAX, 1),
 	CHOICE("value", NEED_YES, u.user_bit.value, 0, choices_bit),
 	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
+	END_OF_ACTOR_FIELDS,
+};
+static const struct lang_field fields_actor[] = {
+	END_OF_ACTOR_FIELDS,
+};
+static const struct lang_field fields_phase[] = {
+	OTHER("name", FIELD_NAME, NEED_YES, u.phase.name),
 	END_OF_FIELDS,
 };
 static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
-	END_OF_FIELDS,
+	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
@@ -170,7 +193,16 @@ static const struct lang_field fields_access[] = {
 	NUMBER("vstride", FIELD_HEX, NEED_NO, u.guest.vstride, 0, UINT64_MAX, 0),
 	NUMBER("n", FIELD_DEC, NEED_NO, u.guest.n, 1, UINT32_MAX, 1),
 	NUMBER("stride", FIELD_HEX, NEED_NO, u.guest.stride, 0, UINT64_MAX, 0x1000),
-	END_OF_FIELDS,
+	CHOICE("pattern", NEED_NO, u.guest.pattern, LANG_PATTERN_SEQ, choices_pattern),
+	NUMBER("over", FIELD_HEX, NEED_NO, u.guest.over, 0, UINT64_MAX, 0),
+	NUMBER("mix", FIELD_DEC, NEED_NO, u.guest.mix, 0, 100, 100),
+	NUMBER("seed", FIELD_DEC, NEED_NO, u.guest.seed, 0, UINT64_MAX, 0),
+	TIME("think", u.guest.think, 0),
+	TIME("for", u.guest.limit, LANG_TIME_NONE),
+	CHOICE("until", NEED_NO, u.guest.until_join, 0, choices_until),
+	TIME("answer", u.guest.answer, LANG_TIME_NONE),
+	OTHER("file", FIELD_TEXT, NEED_NO, u.guest.file),
+	END_OF_ACTOR_FIELDS,
 };
 
 /* clang-format off */
@@ -186,9 +218,9 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
 	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_log },
-	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	NULL },
+	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	fields_actor },
 	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
-	{ LANG_OP_DUMP,		"op",		"dump",		NULL },
+	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
 	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
@@ -196,6 +228,9 @@ static const struct lang_shape shapes[] = {
 	{ LANG_GUEST_EXEC,	"guest",	"exec",		fields_access },
 	{ LANG_GUEST_SPIN,	"guest",	"spin",		fields_vcpu },
 	{ LANG_GUEST_UNSPIN,	"guest",	"unspin",	fields_vcpu },
+	{ LANG_PHASE,		"phase",	NULL,		fields_phase },
+	{ LANG_PAR,		"par",		NULL,		NULL },
+	{ LANG_JOIN,		"join",		NULL,		NULL },
 	{ LANG_SKIP,		"skip",		NULL,		NULL },
 	{ LANG_END,		"end",		NULL,		NULL },
 	{ LANG_BLANK,		NULL,		NULL,		NULL },
@@ -279,6 +314,9 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_GUEST_EXEC] = "guest exec",
 		[LANG_GUEST_SPIN] = "guest spin",
 		[LANG_GUEST_UNSPIN] = "guest unspin",
+		[LANG_PHASE] = "phase",
+		[LANG_PAR] = "par",
+		[LANG_JOIN] = "join",
 		[LANG_BLANK] = "a blank line",
 		[LANG_SCENARIO] = "scenario",
 		[LANG_EXPECT] = "expect",

@@ -80,6 +80,9 @@ enum lang_kind {
 	LANG_GUEST_EXEC,     /* u.guest */
 	LANG_GUEST_SPIN,     /* u.guest: vcpu_mask */
 	LANG_GUEST_UNSPIN,   /* u.guest: vcpu_mask */
+	LANG_PHASE,          /* u.phase: what follows is measured under this name */
+	LANG_PAR,            /* lines up to LANG_JOIN run side by side */
+	LANG_JOIN,           /* ends LANG_PAR; no arguments */
 	LANG_EXPECT,         /* u.obs: what the line before must (not) have given */
 	LANG_SKIP,           /* the scenario was refused; no arguments */
 	LANG_END,            /* the end of a scenario of a record; no arguments */
@@ -171,6 +174,24 @@ struct lang_scenario {
 	uint32_t ring;    /* argument of KVM_CAP_DIRTY_LOG_RING in bytes; default 0, no ring */
 };
 
+/* In what order a guest line goes over its pages, see model/access.h. */
+enum lang_pattern {
+	LANG_PATTERN_SEQ,
+	LANG_PATTERN_UNIFORM,
+	LANG_PATTERN_ZIPF,
+	LANG_PATTERN_CHASE,
+};
+
+/* A duration that is not given; no guest line runs so long. */
+#define LANG_TIME_NONE UINT64_MAX
+
+/* When a line of an actor starts; simulated time only, other drivers pass over it at once. */
+struct lang_when {
+	uint64_t at;     /* not before this time of the block, in ps; default 0 */
+	uint64_t delay;  /* so long after the line before, in ps; default 0 */
+	uint64_t repeat; /* the line is run so often; default 1 */
+};
+
 struct lang_host_map {
 	char name[LANG_NAME_MAX];
 	uint64_t size; /* bytes, not 0 */
@@ -199,8 +220,9 @@ struct lang_region {
 
 struct lang_log {
 	uint32_t slot;
-	uint64_t first, n;         /* page numbers within the slot */
-	bool all;                  /* pages=all: the n pages from first */
+	uint64_t first, n; /* page numbers within the slot */
+	uint64_t per_page; /* user space needs so long for each dirty page, in ps; default 0 */
+	bool all;          /* pages=all: the n pages from first */
 	struct lang_range *ranges; /* otherwise these, ascending, not overlapping; owned */
 	unsigned nr_ranges;
 };
@@ -212,6 +234,7 @@ struct lang_param {
 struct lang_user_bit {
 	char map[LANG_NAME_MAX];
 	uint64_t page; /* within the slot */
+	uint64_t n;    /* bits from there on; default 1 */
 	bool value;
 	enum lang_order order; /* default relaxed */
 };
@@ -222,6 +245,21 @@ struct lang_guest {
 	uint64_t n;       /* accesses of 4 bytes per vCPU, not 0; default 1 */
 	uint64_t stride;  /* bytes from one access to the next; default 0x1000 */
 	uint64_t vstride; /* bytes from one vCPU's first access to the next vCPU's; default 0 */
+	enum lang_pattern pattern; /* default seq */
+	uint64_t
+		over; /* bytes that the pattern goes over; default 0: seq without end, else needed */
+	uint64_t mix;    /* of 100 accesses so many are of the line's kind, the others read; 100 */
+	uint64_t seed;   /* of the pattern; default 0, each vCPU has its own stream */
+	uint64_t think;  /* the guest computes so long before each access, in ps; default 0 */
+	uint64_t limit;  /* for=: ends after this time, in ps; default LANG_TIME_NONE */
+	bool until_join; /* until=join: ends when all other lines of the block have ended */
+	uint64_t answer; /* user space answers userfault exits and takes so long, in ps;
+			    default LANG_TIME_NONE: the exit ends the line */
+	char file[96];   /* accesses from a binary trace; default empty */
+};
+
+struct lang_phase {
+	char name[32];
 };
 
 struct lang_obs {
@@ -232,8 +270,9 @@ struct lang_obs {
 
 struct lang_line {
 	enum lang_kind kind;
-	unsigned line; /* 1-based */
-	char *text;    /* L1; NULL in a line that was built, not parsed; owned */
+	unsigned line;         /* 1-based */
+	struct lang_when when; /* of op, host and guest lines */
+	char *text;            /* L1; NULL in a line that was built, not parsed; owned */
 	union {
 		struct lang_scenario scenario;
 		struct lang_host_map host_map;
@@ -243,6 +282,7 @@ struct lang_line {
 		struct lang_param param;
 		struct lang_user_bit user_bit;
 		struct lang_guest guest;
+		struct lang_phase phase;
 		struct lang_obs obs;
 	} u;
 };
@@ -332,6 +372,19 @@ void lang_print_ranges(const struct lang_range *ranges, unsigned nr_ranges, GStr
  * Return: false if it is anything else, or does not fit in 64 bits.
  */
 bool lang_parse_u64(const char *s, uint64_t *value);
+
+/**
+ * lang_parse_time() - a whole string as a duration
+ * @s: decimal number with up to three decimals, then ps, ns, us, ms or s
+ * @ps: set on success, in picoseconds
+ *
+ * Return: false if it is anything else, is no whole number of ps, or does not fit below
+ *         LANG_TIME_NONE.
+ */
+bool lang_parse_time(const char *s, uint64_t *ps);
+
+/* Append a duration in its largest whole unit. */
+void lang_print_time(uint64_t ps, GString *out);
 
 /**
  * lang_parse_loc() - a place as the values of map=, start= and to= spell it

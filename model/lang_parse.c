@@ -48,6 +48,57 @@ bool lang_parse_u64(const char *s, uint64_t *value)
 	return true;
 }
 
+static const struct {
+	const char *unit;
+	uint64_t ps;
+} time_units[] = {
+	{ "ps", 1 },          { "ns", 1000 },         { "us", 1000000 },
+	{ "ms", 1000000000 }, { "s", 1000000000000 },
+};
+
+/* A number of bytes may be in KiB, MiB, GiB or TiB. */
+static bool parse_bytes(const char *s, uint64_t *value)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	g_autofree char *digits = NULL;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
+		if (!g_str_has_suffix(s, units[i]))
+			continue;
+		digits = g_strndup(s, strlen(s) - strlen(units[i]));
+		return !g_str_has_prefix(digits, "0x") && lang_parse_u64(digits, value) &&
+		       g_uint64_checked_mul(value, *value, UINT64_C(1024) << (10 * i));
+	}
+	return lang_parse_u64(s, value);
+}
+
+bool lang_parse_time(const char *s, uint64_t *ps)
+{
+	enum { DECIMALS = 3, BASE = 10 };
+	size_t digits = strspn(s, "0123456789."), unit = 0;
+	g_autofree char *text = g_strndup(s, digits);
+	char *dot = strchr(text, '.');
+	uint64_t whole, part = 0, scale = 1, v;
+
+	while (unit < G_N_ELEMENTS(time_units) && strcmp(s + digits, time_units[unit].unit) != 0)
+		unit++;
+	if (unit == G_N_ELEMENTS(time_units))
+		return false;
+	if (dot) {
+		*dot++ = '\0';
+		if (*dot == '\0' || strlen(dot) > DECIMALS || strchr(dot, '.'))
+			return false;
+		for (; *dot; dot++, scale *= BASE)
+			part = part * BASE + (uint64_t)g_ascii_digit_value(*dot);
+	}
+	if (!lang_parse_u64(text, &whole) || (part * time_units[unit].ps) % scale != 0 ||
+	    !g_uint64_checked_mul(&v, whole, time_units[unit].ps) ||
+	    !g_uint64_checked_add(&v, v, part * time_units[unit].ps / scale) || v == LANG_TIME_NONE)
+		return false;
+	*ps = v;
+	return true;
+}
+
 bool lang_is_name(const char *s, bool wide)
 {
 	const char *more = wide ? "_.-+=,:/@" : "_.-";
@@ -150,17 +201,22 @@ static bool parse_flags(const char *s, uint32_t *flags)
 	return *flags != 0;
 }
 
+/* Numbers and ranges such as 0,2-5, each vCPU once. */
 static bool parse_vcpus(const char *s, uint64_t *mask)
 {
 	g_auto(GStrv) parts = g_strsplit(s, ",", 0);
 
 	*mask = 0;
 	for (char **p = parts; *p; p++) {
-		uint64_t v;
+		struct lang_range r;
 
-		if (!lang_parse_u64(*p, &v) || v >= LANG_VCPUS_MAX || *mask >> v & 1)
+		if (!parse_range(*p, &r) || r.end > LANG_VCPUS_MAX)
 			return false;
-		*mask |= UINT64_C(1) << v;
+		for (uint64_t v = r.start; v < r.end; v++) {
+			if (*mask >> v & 1)
+				return false;
+			*mask |= UINT64_C(1) << v;
+		}
 	}
 	return *mask != 0;
 }
@@ -202,14 +258,31 @@ static bool parse_number(const struct lang_ctx *c, struct lang_line *out,
 		return lang_fail(c, LANG_ERROR_UNSUPPORTED, value,
 				 "a number of bytes (the units pg and blk are not supported yet)",
 				 "value of '%s'", f->key);
-	if (lang_parse_u64(value, &v) && v >= f->min && v <= f->max) {
+	if ((f->type == FIELD_HEX ? parse_bytes(value, &v) : lang_parse_u64(value, &v)) &&
+	    v >= f->min && v <= f->max) {
 		lang_field_set(out, f, v);
 		return true;
 	}
 	expected = g_strdup_printf("a number from %" G_GUINT64_FORMAT " to 0x%" G_GINT64_MODIFIER
-				   "x, decimal or 0x and hex digits",
-				   f->min, f->max);
+				   "x, decimal or 0x and hex digits%s",
+				   f->min, f->max,
+				   f->type == FIELD_HEX ? ", or in KiB MiB GiB TiB" : "");
 	return lang_fail(c, LANG_ERROR_NUMBER, value, expected, "value of '%s'", f->key);
+}
+
+static bool parse_duration(const struct lang_ctx *c, struct lang_line *out,
+			   const struct lang_field *f, const char *value)
+{
+	uint64_t ps;
+
+	if (!lang_parse_time(value, &ps))
+		return lang_fail(
+			c, LANG_ERROR_NUMBER, value,
+			"a duration: a number with at most three decimals, then ps, ns, us, "
+			"ms or s",
+			"value of '%s'", f->key);
+	lang_field_set(out, f, ps);
+	return true;
 }
 
 static bool parse_choice(const struct lang_ctx *c, struct lang_line *out,
@@ -277,7 +350,7 @@ static bool parse_special(const struct lang_ctx *c, struct lang_line *out,
 		ok = out->u.log.all ||
 		     lang_parse_pages(value, &out->u.log.ranges, &out->u.log.nr_ranges);
 	} else {
-		expected = "vCPU numbers from 0 to 61, each once, joined by ','";
+		expected = "vCPU numbers from 0 to 61 or ranges of them, each once, joined by ','";
 		ok = parse_vcpus(value, &out->u.guest.vcpu_mask);
 	}
 	return ok || lang_fail(c, LANG_ERROR_WORD, value, expected, "value of '%s'", f->key);
@@ -290,6 +363,8 @@ static bool parse_value(const struct lang_ctx *c, struct lang_line *out, const s
 	case FIELD_DEC:
 	case FIELD_HEX:
 		return parse_number(c, out, f, value);
+	case FIELD_TIME:
+		return parse_duration(c, out, f, value);
 	case FIELD_NAME:
 	case FIELD_TEXT:
 		return parse_string(c, out, f, value);
@@ -352,8 +427,8 @@ static bool parse_key(const struct lang_ctx *c, struct lang_line *out,
 static void set_defaults(struct lang_line *out, const struct lang_field *fields)
 {
 	for (const struct lang_field *f = fields; f && f->key; f++)
-		if (f->need == NEED_NO &&
-		    (f->type == FIELD_DEC || f->type == FIELD_HEX || f->type == FIELD_CHOICE))
+		if (f->need == NEED_NO && (f->type == FIELD_DEC || f->type == FIELD_HEX ||
+					   f->type == FIELD_CHOICE || f->type == FIELD_TIME))
 			lang_field_set(out, f, f->dflt);
 }
 
@@ -383,15 +458,16 @@ static bool check_needs(const struct lang_ctx *c, const struct lang_shape *shape
 	return true;
 }
 
-/* The last byte of the last access of the last vCPU has an address. */
+/* The last byte of the last access of the last vCPU has an address; a pattern ends with its range. */
 static bool guest_fits(const struct lang_guest *g)
 {
-	uint64_t vcpus = 0, a, b, end;
+	uint64_t vcpus = 0, a = g->over, b, end;
 
 	for (uint64_t m = g->vcpu_mask; m; m &= m - 1)
 		vcpus++;
-	return g_uint64_checked_mul(&a, g->n - 1, g->stride) &&
-	       g_uint64_checked_mul(&b, vcpus - 1, g->vstride) &&
+	if (a == 0 && !g_uint64_checked_mul(&a, g->n - 1, g->stride))
+		return false;
+	return g_uint64_checked_mul(&b, vcpus - 1, g->vstride) &&
 	       g_uint64_checked_add(&end, a, b) && g_uint64_checked_add(&end, end, g->gpa) &&
 	       g_uint64_checked_add(&end, end, 4);
 }
@@ -420,6 +496,11 @@ static bool check_sense(const struct lang_ctx *c, const struct lang_line *l)
 		return lang_fail(c, LANG_ERROR_NUMBER, "an end past 2^64",
 				 "an offset and a length whose sum fits in 64 bits",
 				 "range of '%s'", lang_kind_name(l->kind));
+	if (l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC && !*l->u.guest.file &&
+	    l->u.guest.pattern != LANG_PATTERN_SEQ && l->u.guest.over == 0)
+		return lang_fail(c, LANG_ERROR_MISSING, NULL,
+				 "the bytes that the pattern goes over",
+				 "missing key 'over=' of '%s'", lang_kind_name(l->kind));
 	if (l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC && !guest_fits(&l->u.guest))
 		return lang_fail(c, LANG_ERROR_NUMBER, "an end past 2^64",
 				 "addresses that fit in 64 bits", "accesses of '%s'",
@@ -499,10 +580,11 @@ static bool unknown_word(const struct lang_ctx *c, char *const *words, unsigned 
 	if (strchr(verbs->str, ' ') != strrchr(verbs->str, ' '))
 		return lang_fail(c, LANG_ERROR_WORD, nr_words > 1 ? words[1] : NULL, verbs->str,
 				 "unknown word after '%s'", words[0]);
-	return lang_fail(c, LANG_ERROR_WORD, words[0],
-			 "one of scenario host op guest expect skip end ret exit dirty trace stat "
-			 "pages sum tab",
-			 "unknown first word");
+	return lang_fail(
+		c, LANG_ERROR_WORD, words[0],
+		"one of scenario host op guest phase par join expect skip end ret exit dirty "
+		"trace stat pages sum tab",
+		"unknown first word");
 }
 
 static bool parse_words(const struct lang_ctx *c, struct lang_line *out, char *const *words,

@@ -71,6 +71,22 @@ static void print_choice(const struct lang_field *f, uint64_t value, GString *ou
 	g_string_append(out, c->word);
 }
 
+void lang_print_time(uint64_t ps, GString *out)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ps;
+	} units[] = {
+		{ "s", 1000000000000 }, { "ms", 1000000000 }, { "us", 1000000 },
+		{ "ns", 1000 },         { "ps", 1 },
+	};
+	size_t i = 0;
+
+	while (ps % units[i].ps != 0 || (ps == 0 && units[i].ps > 1))
+		i++;
+	g_string_append_printf(out, "%" G_GUINT64_FORMAT "%s", ps / units[i].ps, units[i].unit);
+}
+
 static void print_value(const struct lang_line *l, const struct lang_field *f, GString *out)
 {
 	switch (f->type) {
@@ -79,6 +95,9 @@ static void print_value(const struct lang_line *l, const struct lang_field *f, G
 		break;
 	case FIELD_HEX:
 		g_string_append_printf(out, HEX, lang_field_get(l, f));
+		break;
+	case FIELD_TIME:
+		lang_print_time(lang_field_get(l, f), out);
 		break;
 	case FIELD_CHOICE:
 		print_choice(f, lang_field_get(l, f), out);

@@ -22,7 +22,8 @@ enum lang_field_type {
 	FIELD_BITMAP, /* name or plain address; sets has_bitmap */
 	FIELD_FLAGS,  /* none|log|ro|gmem|uf joined by '+', or a number */
 	FIELD_PAGES,  /* all, or ranges of page numbers */
-	FIELD_VCPUS,  /* 0,1,... as a mask */
+	FIELD_VCPUS,  /* 0,1,4-7,... as a mask */
+	FIELD_TIME,   /* number and unit, in ps; left out it is dflt */
 };
 
 enum lang_field_need {

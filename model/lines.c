@@ -12,6 +12,7 @@ G_DEFINE_QUARK(s2_lines_error, lines_error)
 enum {
 	/* a userfault bitmap named before the slot whose pages it covers: room for 256 MiB */
 	BITMAP_DEFAULT_PAGES = 65536,
+	SEED_VCPU_BITS = 6, /* each vCPU draws from a stream of its own */
 };
 
 const char *const fail_point_names[NR_FAIL_POINTS] = {
@@ -181,7 +182,7 @@ static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **err
 		if (!fill_region(s, &l->u.region, op, error))
 			return false;
 	} else if (l->kind == LANG_OP_GET_DIRTY) {
-		*op = (struct op){ .slot = l->u.log.slot };
+		*op = (struct op){ .slot = l->u.log.slot, .per_page_ps = l->u.log.per_page };
 		p = P_get_dirty_log;
 	} else if (l->kind == LANG_OP_CLEAR_DIRTY) {
 		if (!fill_clear(s, &l->u.log, op, error))
@@ -212,10 +213,15 @@ static bool start_host(struct lines *s, const struct lang_line *l, GError **erro
 /* A vCPU of the line begins where the line's numbering puts it. */
 static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, GError **error)
 {
+	static const uint8_t pattern[] = { [LANG_PATTERN_SEQ] = ACCESS_SEQ,
+					   [LANG_PATTERN_UNIFORM] = ACCESS_UNIFORM,
+					   [LANG_PATTERN_ZIPF] = ACCESS_ZIPF,
+					   [LANG_PATTERN_CHASE] = ACCESS_CHASE };
 	const struct lang_guest *g = &l->u.guest;
 	uint64_t before = g->vcpu_mask & (BIT(v) - 1);
 	struct op *op = &s->vm->ops[v];
 	bool idle = l->kind == LANG_GUEST_NOP || l->kind == LANG_GUEST_SPIN;
+	bool endless = !idle && (g->limit != LANG_TIME_NONE || g->until_join);
 
 	if (l->kind == LANG_GUEST_UNSPIN) {
 		s->vm->vcpus[v].stop_spin = s->vm->vcpus[v].spinning;
@@ -227,8 +233,21 @@ static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, 
 		return false;
 	}
 	*op = (struct op){ .gpa = g->gpa + (uint64_t)__builtin_popcountll(before) * g->vstride,
-			   .n = idle ? 0 : g->n,
-			   .stride = g->stride };
+			   .n = idle ? 0 : endless ? UINT64_MAX : g->n,
+			   .stride = g->stride,
+			   .pattern = *g->file ? ACCESS_FILE : pattern[g->pattern],
+			   .reads = (uint8_t)(100 - g->mix),
+			   .over = g->over >> s->vm->cfg->geom.page_shift,
+			   .seed = (g->seed << SEED_VCPU_BITS) + v,
+			   .think_ps = g->think,
+			   .resolve = g->answer != LANG_TIME_NONE,
+			   .resolve_ps = g->answer != LANG_TIME_NONE ? g->answer : 0 };
+	if (op->pattern != ACCESS_SEQ && op->pattern != ACCESS_FILE && op->over == 0) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "over: expected at least one page, found 0x%" G_GINT64_MODIFIER "x",
+			    g->over);
+		return false;
+	}
 	op->access = l->kind == LANG_GUEST_WRITE  ? ACC_W
 		     : l->kind == LANG_GUEST_READ ? ACC_R
 						  : ACC_X;
@@ -259,20 +278,22 @@ static bool start_param(struct lines *s, const struct lang_param *p, GError **er
 
 static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError **error)
 {
-	uint32_t words = find_bitmap(s, b->map, 0);
+	uint32_t words = find_bitmap(s, b->map, b->page + b->n);
 
-	if (!words || b->page / 64 >= words_len(s->vm, words)) {
+	if (!words || b->n > words_len(s->vm, words) * 64 ||
+	    b->page > words_len(s->vm, words) * 64 - b->n) {
 		g_set_error(
 			error, LINES_ERROR, LINES_ERROR_LINE,
-			"user_bit: expected a page inside the bitmap, found 0x%" G_GINT64_MODIFIER
-			"x",
-			b->page);
+			"user_bit: expected pages inside the bitmap, found 0x%" G_GINT64_MODIFIER
+			"x and 0x%" G_GINT64_MODIFIER "x from there",
+			b->page, b->n);
 		return false;
 	}
-	if (b->value)
-		s->vm->words[words + b->page / 64] |= BIT(b->page % 64);
-	else
-		s->vm->words[words + b->page / 64] &= ~BIT(b->page % 64);
+	for (uint64_t p = b->page; p < b->page + b->n; p++) {
+		uint64_t *word = &s->vm->words[words + p / 64];
+
+		*word = b->value ? *word | BIT(p % 64) : *word & ~BIT(p % 64);
+	}
 	return true;
 }
 
@@ -308,6 +329,9 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_SKIP:
 	case LANG_END:
 	case LANG_OBS:
+	case LANG_PHASE:
+	case LANG_PAR:
+	case LANG_JOIN:
 		return 0;
 	}
 	return 0;
@@ -348,6 +372,9 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_SKIP:
 	case LANG_END:
 	case LANG_OBS:
+	case LANG_PHASE:
+	case LANG_PAR:
+	case LANG_JOIN:
 		return true;
 	}
 	return true;

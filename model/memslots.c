@@ -187,10 +187,20 @@ void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn)
 	}
 	if (!memslot_is_logging(s) || c->rules->inject == INJ_SKIP_DIRTY_MARK)
 		return;
+	c->work.mark_dirty++;
 	if (c->vm->cfg->ring_entries && c->me_nr < c->vm->cfg->nr_vcpus)
 		ring_push(c, slot, gfn);
 	else if (s->bitmap)
 		c->vm->words[s->bitmap + rel / 64] |= BIT(rel % 64);
+}
+
+void memslot_userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn)
+{
+	const struct memslot *s = &vm->slots[slot];
+	uint64_t rel = gfn - s->base_gfn;
+
+	if (s->uf_bitmap && rel / 64 < words_len(vm, s->uf_bitmap))
+		vm->words[s->uf_bitmap + rel / 64] &= ~BIT(rel % 64);
 }
 
 /* One word of user memory, then the page's bit [kvm_gfn_userfault, kvm_do_userfault]. */

@@ -85,4 +85,7 @@ static inline uint64_t memslots_generation(const struct vm *vm, unsigned int as)
 	return vm->st->sets[as][memslots_active(vm, as)].generation;
 }
 
+/* memslot_userfault_clear() - user space clears the page's bit in the slot's userfault bitmap. */
+void memslot_userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn);
+
 #endif

@@ -159,6 +159,18 @@ static struct gfn_range next_range(struct ctx *c, hva_t hva, struct gfn_range ow
 	return own;
 }
 
+/* A host fault's entry, and what it costs: a fault, and zeroing or copying what is new. */
+static void install(struct ctx *c, hva_t hva, bool write)
+{
+	struct host_view was = hostmm_view(c->vm, hva), is;
+
+	hostmm_install(c->vm, hva, write);
+	is = hostmm_view(c->vm, hva);
+	c->work.host_fault++;
+	if (is.pfn != was.pfn && is.pfn != HOST_ZERO_PFN && !hostmm_is_huge_zero(c->vm, hva))
+		c->work.zero_page += geom_pages(&c->vm->cfg->geom, is.height);
+}
+
 /*
  * Resolves a host page as get_user_pages does.  Leaves the frame in scratch word 0 and "the host
  * entry is writable" in word 1.  Return: 0, or -EFAULT.
@@ -174,7 +186,7 @@ PROC(gup)
 		if (f->phase == HF_PLAIN) {
 			/* under the page-table lock: somebody else may have been faster */
 			if (hostmm_fault(c->vm, f->hva, f->write) == HF_PLAIN)
-				hostmm_install(c->vm, f->hva, f->write);
+				install(c, f->hva, f->write);
 			continue;
 		}
 		{
@@ -194,13 +206,14 @@ PROC(gup)
 		} else if (f->phase == HF_UNZERO) {
 			hostmm_split_unit(c->vm, f->hva);
 		} else {
-			hostmm_install(c->vm, f->hva, true);
+			install(c, f->hva, true);
 			if (c->rules->s2_change_pte)
 				CALL(P_s2_change_pte, l_range, .start = f->start, .end = f->end);
 		}
 		STEP("gup:change");
 		CALL(P_notifier_end, l_range, .start = f->start, .end = f->end);
 	}
+	c->work.host_walk++;
 	if (f->phase == HF_EFAULT)
 		RETURN(-EFAULT);
 	{

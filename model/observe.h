@@ -38,4 +38,7 @@ void recorder_print(struct recorder *r, const int *ret, bool always, GString *ou
 /* "4k", "2m", "1g", "512g" for a height. */
 void height_name(const struct pt_geom *g, unsigned int height, char *buf, size_t size);
 
+/* observe_pages() - leaves by height (4 KiB, 2 MiB, 1 GiB), and tables that only the NX mitigation keeps. */
+void observe_pages(const struct vm *vm, uint64_t pages[3], int64_t *nx);
+
 #endif

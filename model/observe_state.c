@@ -194,7 +194,7 @@ static void state_text(struct recorder *r)
 }
 
 /* Leaves of all roots and unlinked shadow pages: KVM's own page counts; @nx: tables NX keeps. */
-static void count_pages(const struct vm *vm, uint64_t pages[3], int64_t *nx)
+void observe_pages(const struct vm *vm, uint64_t pages[3], int64_t *nx)
 {
 	memset(pages, 0, 3 * sizeof(*pages));
 	*nx = 0;
@@ -256,7 +256,7 @@ void recorder_print(struct recorder *r, const int *ret, bool always, GString *ou
 	g_string_append(out, r->exits->str);
 	g_string_append(out, r->dirty->str);
 	g_string_append(out, r->trace->str);
-	count_pages(r->vm, now, &nx);
+	observe_pages(r->vm, now, &nx);
 	if (x86) {
 		r->vm_stats.pages_4k = (int64_t)(now[0] - r->pages[0]);
 		r->vm_stats.pages_2m = (int64_t)(now[1] - r->pages[1]);

@@ -42,7 +42,7 @@ static const struct base {
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
 		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
-		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		X86_COMMON, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
@@ -50,7 +50,7 @@ static const struct base {
 		.spurious_no_overwrite = true,
 		.pml_drain_upward = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {
-		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_change_pte = true, .s2_age_one = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
+		ARM_COMMON, .commit = COMMIT_ARM_61, .s2_perm_read_lock = true, .s2_change_pte = true, .s2_age_one = true, .trace_memslot_flush_log = true, .trace_no_level = 0,
 		.trace_hugetlb_twice = true } },
 	{ "arm64-6.12", "Linux 6.12 (recorded: 6.12.95)", {
 		ARM_COMMON, .host_protect_all = true, .host_protect_tables = true,
@@ -59,7 +59,7 @@ static const struct base {
 		.s2_fault_read_lock = true, .s2_mark_after_unlock = true,
 		.trace_memslot_flush = true, .trace_no_level = INT32_MAX, .ring_supported = true } },
 	{ "arm64-7.0", "Linux 7.0 (unrecorded)", {
-		ARM_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		ARM_COMMON, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
 		.commit = COMMIT_ARM_CUR, .s2_locked_marker = true,
 		.s2_range_ops = true, .s2_relax_local = true, .s2_eager_split = true,
 		.s2_fault_read_lock = true, .s2_mark_after_unlock = true,
@@ -269,6 +269,22 @@ static void nofwb(struct rules *r)
 	r->s2_fwb = false;
 }
 
+static void lock_exclusive(struct rules *r)
+{
+	r->s2_fault_read_lock = r->s2_perm_read_lock = false;
+}
+
+static void lock_perm_shared(struct rules *r)
+{
+	r->s2_fault_read_lock = false;
+	r->s2_perm_read_lock = true;
+}
+
+static void lock_shared(struct rules *r)
+{
+	r->s2_fault_read_lock = true;
+}
+
 enum { ON_X86 = 1, ON_ARM = 2, ON_BOTH = 3 };
 
 static const struct variant {
@@ -306,6 +322,11 @@ static const struct variant {
 	{ "slot-flush", "zap-all", ON_X86, zap_all, "a slot change zaps everything" },
 	{ "slot-flush", "zap-slot-leafs", ON_X86, zap_slot,
 	  "a slot change zaps the slot's leaves" },
+	{ "fault-lock", "exclusive", ON_ARM, lock_exclusive,
+	  "faults take mmu_lock for writing (up to 5.17)" },
+	{ "fault-lock", "perm-shared", ON_ARM, lock_perm_shared,
+	  "permission faults of a logged slot take it for reading (5.18 to 6.1)" },
+	{ "fault-lock", "shared", ON_ARM, lock_shared, "all faults take it for reading (6.2 on)" },
 	{ "cache", "fwb", ON_ARM, fwb, "stage-2 forced write-back" },
 	{ "cache", "nofwb", ON_ARM, nofwb, "cache maintenance by line" },
 };

@@ -127,7 +127,8 @@ struct rules {
 	bool s2_locked_marker, s2_range_ops, s2_relax_local, s2_eager_split;
 	bool s2_fwb, s2_dic, s2_tlb_range;
 	bool s2_change_pte;      /* CoW calls change_pte between start and end (6.1) */
-	bool s2_fault_read_lock; /* 6.2 and later */
+	bool s2_fault_read_lock; /* 6.2 and later: faults take mmu_lock for reading */
+	bool s2_perm_read_lock;  /* 5.18 and later: so do write faults on pages of a logged slot */
 	bool s2_mark_after_unlock;
 	bool s2_age_one; /* 6.1 ages only the first leaf of the range */
 	bool ring_supported;
@@ -151,6 +152,8 @@ struct rules {
 	bool trace_tlbi;               /* TLBI lines exist */
 	bool trace_hugetlb_twice;      /* host mm: hugetlb DONTNEED notifies twice (6.1) */
 	int32_t trace_no_level;        /* how "no level hint" prints */
+
+	bool unrecorded; /* no recording of this base exists */
 
 	/* injection, 0 none */
 	uint8_t inject; /* enum injection */

@@ -20,11 +20,20 @@ enum ret_pf {
 	RET_PF_USER,     /* an exit to user space is prepared */
 };
 
+/* Why a step of the guest ended. */
+enum guest_stop {
+	STOP_END,      /* the accesses are done, or the time is over */
+	STOP_FAULT,    /* an access needs KVM */
+	STOP_PML_FULL, /* the buffer must be drained first */
+	STOP_MORE,     /* the step's accesses are done, the vCPU is still in the guest */
+	STOP_KICK,     /* an interrupt has arrived */
+};
+
 struct l_run {
 	uint64_t i;      /* accesses done */
 	uint32_t fault;  /* pending fault: error bits */
 	uint8_t fetched; /* the code page was fetched in this entry */
-	uint8_t what;
+	uint8_t what;    /* enum guest_stop */
 	uint8_t acc;
 	uint8_t height; /* height at which the walk stopped */
 	gfn_t gfn;

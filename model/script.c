@@ -112,12 +112,33 @@ static bool run_spinners(struct script *s, GError **error)
 
 /* ---- lines ---------------------------------------------------------------------------------- */
 
+/* What has a meaning in simulated time only. */
+static bool check_untimed(const struct lang_line *l, GError **error)
+{
+	const char *word =
+		l->kind == LANG_PAR || l->kind == LANG_JOIN ? lang_kind_name(l->kind) : NULL;
+
+	if (l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC)
+		word = l->u.guest.limit != LANG_TIME_NONE ? "for="
+		       : l->u.guest.until_join            ? "until="
+		       : *l->u.guest.file                 ? "file="
+							  : NULL;
+	if (!word && l->when.repeat <= 1)
+		return true;
+	g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_TIMED,
+		    "expected a line without simulated time, which 's2sim run' has, found '%s'",
+		    word ? word : "repeat=");
+	return false;
+}
+
 /* The line's actors, one after the other. */
 static bool run_line(struct script *s, const struct lang_line *l, int *ret, GError **error)
 {
 	uint64_t actors = lines_actors(&s->lines, l);
 
 	*ret = 0;
+	if (!check_untimed(l, error))
+		return false;
 	for (uint32_t a = 0; a < s->vm->nr_actors; a++) {
 		if (!(actors >> a & 1))
 			continue;
@@ -198,7 +219,8 @@ bool script_run_line(struct script *s, const struct lang_line *input, const GPtr
 			"# host mm: %u ranges asked for that the record has not, %u of "
 			"the record left over\n",
 			queue.mismatches, queue.n - queue.next);
-	rules_run(&s->ctx);
+	while (rules_run(&s->ctx))
+		;
 	if (!recorded)
 		check_at_rest(s);
 	recorder_print(s->rec, has_ret(input->kind) ? &ret : NULL, input->kind == LANG_OP_DUMP,

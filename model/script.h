@@ -22,6 +22,7 @@ GQuark script_error_quark(void);
 
 enum script_error {
 	SCRIPT_ERROR_DEADLOCK, /* no actor is enabled */
+	SCRIPT_ERROR_TIMED,    /* the line needs simulated time */
 };
 
 /**

@@ -118,6 +118,7 @@ bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct k
 	cfg->zap_all_quirk = s->zapall;
 	cfg->code = s->code;
 	cfg->walk_budget = UINT32_MAX;
+	cfg->guest_budget = UINT32_MAX;
 	return make_tlb(s, cfg, error);
 }
 

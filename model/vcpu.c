@@ -11,52 +11,41 @@
 #include <errno.h>
 
 #include "mmu/walk2d.h"
+#include "model/hostmm.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/vtlb.h"
 
 static const gfn_t code_gfn = 0xe0000;
 
-enum guest_stop {
-	STOP_END,
-	STOP_FAULT,
-	STOP_PML_FULL,
-};
+const char guest_access_label[] = "guest:access";
 
-static struct hw_mode hw_mode(const struct vm *vm)
+static void log_dirty(struct ctx *c, gfn_t gfn)
 {
-	const struct rules *r = &vm->cfg->rules;
+	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
 
-	if (r->arch == PT_ARM64)
-		return (struct hw_mode){ .update_ad = true };
-	return (struct hw_mode){
-		.x86 = x86_fmt_get((enum x86_spte_version)r->spte_version,
-				   (enum x86_nested)r->nested),
-		.update_ad = r->nested != X86_EPT_NOAD,
-	};
+	c->vm->pml[(size_t)c->me_nr * PML_ENTRIES + vcpu->pml_index] =
+		gfn_to_gpa(&c->vm->cfg->geom, gfn);
+	vcpu->pml_index--; /* below 0 it wraps: the buffer is full */
 }
 
-/* One access: the walk, A and D, the PML entry. */
-static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
-				    struct hw_result *res)
+static bool pml_is_full(const struct vcpu *vcpu)
+{
+	return vcpu->pml_enabled && vcpu->pml_index >= PML_ENTRIES;
+}
+
+/* One access without a TLB that would serve it: the walk, A and D, the PML entry. */
+static enum guest_stop walk_access(struct ctx *c, gfn_t gfn, unsigned int acc,
+				   struct hw_result *res)
 {
 	struct vm *vm = c->vm;
 	struct vcpu *vcpu = &vm->vcpus[c->me_nr];
-	struct hw_mode mode = hw_mode(vm);
+	struct hw_mode mode = vtlb_mode(vm);
 	uint32_t root = vm->st->roots[vcpu->root - 1].table;
 	struct hw_cursor cur = hw_cursor_init(&vm->pt, root, gfn, acc);
 
-	if (gfn >= geom_limit(&vm->pt.geom)) {
-		/* beyond what the table can translate: stops at the root */
-		*res = (struct hw_result){ .fault = HW_FAULT_NOT_PRESENT,
-					   .height = (uint8_t)geom_root_height(&vm->pt.geom) };
-		return STOP_FAULT;
-	}
-	if (vtlb_hit(c, root, gfn, acc))
-		return STOP_END;
 	do {
-		if (cur.next == HW_NEXT_DIRTY && vcpu->pml_enabled &&
-		    vcpu->pml_index >= PML_ENTRIES)
+		if (cur.next == HW_NEXT_DIRTY && pml_is_full(vcpu))
 			return STOP_PML_FULL;
 	} while (hw_cursor_step(&vm->pt, &mode, root, &cur, res, &c->work) == HW_STEP_MORE);
 	if (res->fault != HW_OK) {
@@ -64,12 +53,82 @@ static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 		return STOP_FAULT;
 	}
 	vtlb_fill(c, root, gfn, res);
-	if (res->set_dirty && vcpu->pml_enabled) {
-		vm->pml[(size_t)c->me_nr * PML_ENTRIES + vcpu->pml_index] =
-			gfn_to_gpa(&vm->cfg->geom, gfn);
-		vcpu->pml_index--; /* below 0 it wraps: the buffer is full */
-	}
+	c->work.access_far++;
+	if (res->set_dirty && vcpu->pml_enabled)
+		log_dirty(c, gfn);
 	return STOP_END;
+}
+
+/*
+ * The same for a CPU with caches.  SIMPLIFIED: while the PML buffer is full, walks for writes go past the
+ * data caches, which makes some hundred references free.
+ */
+static enum guest_stop cached_access(struct ctx *c, struct vtlb_hw *hw, gfn_t gfn, unsigned int acc,
+				     struct hw_result *res)
+{
+	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+	enum hw_fault fault = HW_OK;
+
+	switch (tlb_hot_probe(&hw->hot, gfn, acc)) {
+	case TLB_HOT_L2:
+		c->work.tlb_l2_hit++;
+		c->work.access_far++;
+		c->work.tlb_hit++;
+		return STOP_END;
+	case TLB_HOT_L1:
+		c->work.tlb_hit++;
+		return STOP_END;
+	case TLB_HOT_MISS:
+		c->work.tlb_miss++;
+		if (acc == ACC_W && pml_is_full(vcpu))
+			return walk_access(c, gfn, acc, res);
+		fault = hw_translate_fill(&hw->x, gfn, acc, res, &c->work);
+		break;
+	case TLB_HOT_NONE:
+		if (vtlb_hit(c, hw->root, gfn, acc) != VTLB_NONE)
+			return STOP_END;
+		if (acc == ACC_W && pml_is_full(vcpu))
+			return walk_access(c, gfn, acc, res);
+		fault = hw_translate(&hw->x, gfn, acc, res, &c->work);
+		if (fault == HW_OK) {
+			struct tlb_entry e = hw_leaf_entry(&hw->x, gfn, res);
+
+			tlb_hot_fill(&hw->hot, &e, &c->work);
+		}
+		break;
+	}
+	if (fault != HW_OK)
+		return STOP_FAULT;
+	c->work.access_far++;
+	if (res->set_dirty && vcpu->pml_enabled)
+		log_dirty(c, gfn);
+	return STOP_END;
+}
+
+static enum guest_stop guest_access(struct ctx *c, gfn_t gfn, unsigned int acc,
+				    struct hw_result *res)
+{
+	struct vtlb_hw *hw = vtlb_hw_open(c);
+	struct vm *vm = c->vm;
+
+	if (gfn >= geom_limit(&vm->pt.geom)) {
+		/* beyond what the table can translate: stops at the root */
+		*res = (struct hw_result){ .fault = HW_FAULT_NOT_PRESENT,
+					   .height = (uint8_t)geom_root_height(&vm->pt.geom) };
+		return STOP_FAULT;
+	}
+	if (hw)
+		return cached_access(c, hw, gfn, acc, res);
+	switch (vtlb_hit(c, vm->st->roots[vm->vcpus[c->me_nr].root - 1].table, gfn, acc)) {
+	case VTLB_L2:
+		c->work.access_far++;
+		return STOP_END;
+	case VTLB_L1:
+		return STOP_END;
+	case VTLB_NONE:
+		break;
+	}
+	return walk_access(c, gfn, acc, res);
 }
 
 /* x86 error bits, or for arm64 PRESENT for a permission fault. */
@@ -90,20 +149,29 @@ static uint32_t fault_bits(const struct ctx *c, const struct hw_result *res, uns
 	return err;
 }
 
-/* Runs the guest until the step's accesses are done or one of them leaves the guest. */
+static struct guest_access next_access(const struct ctx *c, const struct l_run *f)
+{
+	const struct access_file *file = c->access_files ? &c->access_files[c->me_nr] : NULL;
+
+	return access_at(&c->vm->ops[c->me_nr], file, f->i, c->vm->cfg->geom.page_shift);
+}
+
+/* Runs the guest for a step's worth of accesses, until they are done or one of them leaves the guest. */
 static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 {
 	const struct op *op = &c->vm->ops[c->me_nr];
 	struct hw_result res = { .fault = HW_OK };
 	enum guest_stop stop;
 
-	for (;;) {
+	for (uint32_t budget = c->vm->cfg->guest_budget; budget > 0; budget--) {
 		if (c->vm->cfg->code && !f->fetched) {
 			f->gfn = code_gfn;
 			f->acc = ACC_X;
-		} else if (f->i < op->n) {
-			f->gfn = gpa_to_gfn(&c->vm->cfg->geom, op->gpa + f->i * op->stride);
-			f->acc = op->access;
+		} else if (f->i < op->n && !c->vm->vcpus[c->me_nr].stop_spin) {
+			struct guest_access a = next_access(c, f);
+
+			f->gfn = gpa_to_gfn(&c->vm->cfg->geom, a.gpa);
+			f->acc = (uint8_t)a.acc;
 		} else {
 			return STOP_END;
 		}
@@ -114,10 +182,22 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 		}
 		if (stop != STOP_END)
 			return stop;
-		if (f->fetched || !c->vm->cfg->code)
+		if (f->fetched || !c->vm->cfg->code) {
 			f->i++;
+			c->work.access++;
+			c->work.user_ps += op->think_ps;
+		}
 		f->fetched = 1;
 	}
+	return STOP_MORE;
+}
+
+/* An interrupt made the CPU leave the guest: it was sent, and it has arrived. */
+static bool was_kicked(const struct ctx *c)
+{
+	const struct vcpu *v = &c->vm->vcpus[c->me_nr];
+
+	return v->mode == EXITING_GUEST_MODE && !v->kicked;
 }
 
 static bool ring_is_full(const struct vm *vm, uint32_t v)
@@ -166,8 +246,10 @@ PROC(vcpu_enter)
 			srcu_exit(c);
 		STEP("vcpu_enter:mode");
 		if (!c->vm->vcpus[c->me_nr].requests &&
-		    c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)
+		    c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE) {
+			c->work.guest_entry++;
 			RETURN(0);
+		}
 		c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
 		if (c->rules->arch == PT_X86)
 			srcu_enter(c);
@@ -180,6 +262,8 @@ static void mark_from_pml(struct ctx *c, gpa_t gpa)
 	gfn_t gfn = gpa_to_gfn(&c->vm->cfg->geom, gpa);
 	uint32_t slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, gfn);
 
+	c->work.pml_entry++;
+	c->work.slot_lookup++;
 	emit(c, &(struct event){ .kind = EV_PML_DIRTY,
 				 .vcpu = c->me_nr,
 				 .gfn = gfn,
@@ -209,6 +293,7 @@ static void drain_pml(struct ctx *c)
 static void vcpu_exit(struct ctx *c)
 {
 	c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
+	c->work.guest_exit++;
 	if (c->rules->arch == PT_X86)
 		srcu_enter(c);
 	if (c->rules->pml && c->vm->vcpus[c->me_nr].pml_index != PML_ENTRIES - 1)
@@ -227,10 +312,8 @@ static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
 /* An access that became MMIO: the exit to user space, then the guest goes on behind it. */
 static void mmio_exit(struct ctx *c, struct l_run *f)
 {
-	const struct op *op = &c->vm->ops[c->me_nr];
-	gpa_t gpa = op->gpa + f->i * op->stride;
-
-	exit_event(c, f->acc == ACC_W ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, gpa, 0);
+	exit_event(c, f->acc == ACC_W ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, next_access(c, f).gpa, 0);
+	c->work.user_exit++;
 	f->i++;
 }
 
@@ -249,7 +332,28 @@ static bool fault_ends_run(struct ctx *c, struct l_run *f)
 	} else {
 		return false;
 	}
+	c->work.user_exit++;
 	return true;
+}
+
+/* User space answers a userfault exit: it fills the page, then clears its bit. */
+PROC(resolve_userfault)
+{
+	BEGIN(l_fault);
+	c->work.user_ps += c->vm->ops[c->me_nr].resolve_ps;
+	STEP("user:fetch");
+	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (!f->slot)
+		RETURN(-ENOENT);
+	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = 1);
+	(void)gup_take(c);
+	STEP("user:fill");
+	/* the slot may be another one by now, or without a bitmap */
+	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (f->slot)
+		memslot_userfault_clear(c->vm, f->slot, f->gfn);
+	RETURN(0);
+	END;
 }
 
 PROC(guest_op)
@@ -263,7 +367,16 @@ PROC(guest_op)
 			exit_event(c, EXIT_RING_FULL, 0, 0);
 			break;
 		}
-		f->what = (uint8_t)run_guest(c, f);
+		for (;;) {
+			f->what = (uint8_t)run_guest(c, f);
+			if (f->what != STOP_MORE)
+				break;
+			STEP(guest_access_label);
+			if (was_kicked(c)) {
+				f->what = STOP_KICK;
+				break;
+			}
+		}
 		STEP("guest:exit");
 		vcpu_exit(c);
 		f->fetched = 0; /* the code page may have lost its mapping meanwhile */
@@ -271,6 +384,9 @@ PROC(guest_op)
 			exit_event(c, EXIT_DONE, 0, 0);
 			break;
 		}
+		STEP("guest:exited");
+		if (f->what == STOP_KICK)
+			continue;
 		if (f->what == STOP_PML_FULL) {
 			emit(c, &(struct event){ .kind = EV_PML_FULL, .vcpu = c->me_nr });
 			continue;
@@ -278,10 +394,20 @@ PROC(guest_op)
 		CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
 		     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
 		f->ret = c->me->ret;
-		if (fault_ends_run(c, f))
+		if (!fault_ends_run(c, f))
+			continue;
+		if (f->ret != RET_PF_USER || !c->vm->ops[c->me_nr].resolve)
 			break;
+		if (c->rules->arch == PT_X86)
+			srcu_exit(c);
+		CALL(P_resolve_userfault, l_fault, .gfn = f->gfn);
+		if (c->me->ret < 0)
+			break;
+		if (c->rules->arch == PT_X86)
+			srcu_enter(c);
 	}
-	if (c->rules->arch == PT_X86)
+	c->vm->vcpus[c->me_nr].stop_spin = 0;
+	if (c->me->flags & ACTOR_SRCU)
 		srcu_exit(c);
 	RETURN(0);
 	END;

@@ -5,6 +5,9 @@
 
 #include "model/engine.h"
 
+/* Label of the boundary between two accesses inside the guest. */
+extern const char guest_access_label[];
+
 /* root_find() - root slot that is in use, valid and of address space @as; 0 none, else index + 1. */
 uint32_t root_find(const struct vm *vm, unsigned int as);
 

@@ -66,7 +66,6 @@ enum wait_kind {
 	W_EPOCH,  /* side arg of epoch obj has no reader */
 	W_ACKS,   /* no vCPU owes this actor an acknowledgement */
 	W_GUEST,  /* spinning in guest mode: a kick or the end of the loop */
-	W_TIME,   /* simulated time; at once in script and explore */
 };
 
 /* Objects that can be waited for; also the wake lists. */
@@ -144,11 +143,19 @@ struct op {
 	uint32_t nr_mask_words;
 	uint32_t uf_bitmap; /* words index of the userfault bitmap */
 	uint32_t uf_pages;
-	uint8_t access; /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
-	uint8_t kind;   /* host operation */
-	uint8_t fail;   /* enum fail_point forced in this ioctl */
-	uint8_t uf_bad; /* enum uf_pointer */
-	uint32_t spare;
+	uint8_t access;  /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
+	uint8_t kind;    /* host operation */
+	uint8_t fail;    /* enum fail_point forced in this ioctl */
+	uint8_t uf_bad;  /* enum uf_pointer */
+	uint8_t pattern; /* enum access_pattern of a guest step */
+	uint8_t reads;   /* of 100 accesses so many read, whatever the others do */
+	uint8_t resolve; /* an exit is answered by user space, and the guest goes on */
+	uint8_t spare;
+	uint64_t over;        /* pages that a pattern other than sequential ranges over */
+	uint64_t seed;        /* of a pattern */
+	uint64_t think_ps;    /* guest: computes so long before each access */
+	uint64_t resolve_ps;  /* user space needs so long to answer an exit */
+	uint64_t per_page_ps; /* user space needs so long for each dirty page that it was told of */
 };
 
 /* ---- locks and epochs ------------------------------------------------------------------------ */
@@ -319,7 +326,8 @@ struct vm_state {
 	uint32_t nr_memslots_dirty_logging;
 	struct root roots[VM_MAX_ROOTS];
 	struct pt_head pt_head;
-	uint32_t deferred; /* unlinked table pages waiting for RCU */
+	uint32_t deferred; /* unlinked table pages that wait for an RCU grace period to begin */
+	uint32_t grace;    /* those that wait for its end; readers of the other side may still see them */
 	uint32_t nr_slots; /* slot objects in use */
 	uint64_t nr_memslot_pages;
 	uint64_t next_pfn; /* host frames handed out so far */
@@ -361,8 +369,9 @@ struct vm_cfg {
 	bool eager_split;
 	bool nx_huge_pages;
 	bool zap_all_quirk;
-	bool code; /* slot 31 exists: each guest step fetches from it */
-	uint32_t walk_budget;
+	bool code;             /* slot 31 exists: each guest step fetches from it */
+	uint32_t walk_budget;  /* entries that a walk over a range looks at in one step */
+	uint32_t guest_budget; /* accesses that a vCPU does in one step */
 };
 
 /* The VM as steps see it: pointers into the arena, recomputed for each copy. */

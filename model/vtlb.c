@@ -28,14 +28,47 @@ static struct tlb_ctx context(const struct vm *vm, uint32_t root)
 	return (struct tlb_ctx){ .root = ept ? root : 0, .vmid = ept ? 0 : GUEST_VMID };
 }
 
-bool vtlb_hit(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int acc)
+enum vtlb_level vtlb_hit(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int acc)
 {
+	uint64_t l2 = c->work.tlb_l2_hit;
 	struct tlb_key key = { .page = gfn, .ctx = context(c->vm, root), .kind = TLB_S2 };
 
-	if (c->vm->cfg->tlb.form == TLB_DROP)
-		return false;
-	return tlb_probe(&c->vm->cfg->tlb, vtlb(c->vm, c->me_nr), &key, acc, NULL, &c->work) ==
-	       TLB_HIT;
+	if (c->vm->cfg->tlb.form == TLB_DROP || tlb_probe(&c->vm->cfg->tlb, vtlb(c->vm, c->me_nr),
+							  &key, acc, NULL, &c->work) != TLB_HIT)
+		return VTLB_NONE;
+	return c->work.tlb_l2_hit > l2 ? VTLB_L2 : VTLB_L1;
+}
+
+struct hw_mode vtlb_mode(const struct vm *vm)
+{
+	const struct rules *r = &vm->cfg->rules;
+
+	if (r->arch == PT_ARM64)
+		return (struct hw_mode){ .update_ad = true };
+	return (struct hw_mode){
+		.x86 = x86_fmt_get((enum x86_spte_version)r->spte_version,
+				   (enum x86_nested)r->nested),
+		.update_ad = r->nested != X86_EPT_NOAD,
+	};
+}
+
+struct vtlb_hw *vtlb_hw_open(struct ctx *c)
+{
+	struct vtlb_hw *hw = c->hw ? &c->hw[c->me_nr] : NULL;
+	struct vm *vm = c->vm;
+	struct hw_mode mode;
+	uint32_t root;
+
+	if (!hw)
+		return NULL;
+	root = vm->st->roots[vm->vcpus[c->me_nr].root - 1].table;
+	if (hw->root == root)
+		return hw;
+	mode = vtlb_mode(vm);
+	hw->root = root;
+	hw->hot = tlb_hot_open(&vm->cfg->tlb, vtlb(vm, c->me_nr), context(vm, root));
+	hw_xlate_init(&hw->x, &vm->pt, root, &mode, &hw->hot, &hw->caches);
+	return hw;
 }
 
 void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *res)
@@ -82,6 +115,7 @@ void vtlb_flush(struct ctx *c, uint32_t vcpu)
 			       .level = TLB_LEVEL_NONE,
 			       .op = ept ? TLB_INV_EPT_ALL : TLB_INV_SVM_ASID };
 
+	c->work.vcpu_tlb_flush++;
 	if (cfg->tlb.form != TLB_DROP)
 		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
 }

@@ -14,7 +14,7 @@
 
 #include "mmu/s2_pt.h"
 #include "mmu/tlb.h"
-#include "mmu/walk2d.h"
+#include "mmu/translate.h"
 #include "model/engine.h"
 
 struct tlb *vtlb(const struct vm *vm, uint32_t vcpu);
@@ -22,8 +22,32 @@ struct tlb *vtlb(const struct vm *vm, uint32_t vcpu);
 /* Words of one vCPU's TLB in the arena. */
 uint64_t vtlb_words(const struct vm_cfg *cfg);
 
-/* vtlb_hit() - the access is served without a walk. */
-bool vtlb_hit(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int acc);
+/* Where the TLB has a translation that serves an access. */
+enum vtlb_level {
+	VTLB_NONE,
+	VTLB_L1, /* forms without levels have the first only */
+	VTLB_L2,
+};
+
+/* vtlb_hit() - is the access served without a walk? */
+enum vtlb_level vtlb_hit(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int acc);
+
+/*
+ * How the CPU of a vCPU looks things up in a driver that models caches: the TLB opened for the vCPU's
+ * root, and walks through a walk cache and the data caches.  The driver's own memory: no part of the state.
+ */
+struct vtlb_hw {
+	struct tlb_hot hot;
+	struct hw_xlate x;
+	struct hw_caches caches; /* set by the driver */
+	uint32_t root;           /* table that both are set up for; 0 none */
+};
+
+/* vtlb_mode() - what walks of the VM's tables obey. */
+struct hw_mode vtlb_mode(const struct vm *vm);
+
+/* vtlb_hw_open() - the acting vCPU's, set up for its present root; NULL: the driver has none. */
+struct vtlb_hw *vtlb_hw_open(struct ctx *c);
 
 /* vtlb_fill() - enters the leaf that a walk of @gfn ended at. */
 void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *res);

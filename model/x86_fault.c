@@ -100,6 +100,7 @@ PROC(fast_page_fault)
 		{
 			struct pt_pos p = pt_lookup(&c->vm->pt, vcpu_root_table(c), f->gfn);
 
+			c->work.pte_read += geom_root_height(&c->vm->cfg->geom) - p.height + 1U;
 			f->table = p.table;
 			f->index = p.index;
 			f->goal = p.height;
@@ -230,6 +231,8 @@ PROC(x86_page_fault)
 			f->err = PFERR_RSVD;
 	}
 	c->stats.pf_taken++;
+	c->work.fault_dispatch++;
+	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
 	STEP("page_fault:slot");
@@ -356,7 +359,7 @@ bool nx_keeps_table(const struct vm *vm, pte_t e, unsigned int height)
 }
 
 /* Where the map stands: stops at the goal, one lower where the NX mitigation keeps a table. */
-static void map_position(const struct ctx *c, struct l_fault *f)
+static void map_position(struct ctx *c, struct l_fault *f)
 {
 	const struct pt *pt = &c->vm->pt;
 	struct pt_pos p = { .table = vcpu_root_table(c),
@@ -365,6 +368,7 @@ static void map_position(const struct ctx *c, struct l_fault *f)
 	for (;;) {
 		p.index = pt_index(pt, f->gfn, p.height);
 		p.value = *pt_entry(pt, p.table, p.index);
+		c->work.pte_read++;
 		if (p.height == f->goal && nx_keeps_table(c->vm, p.value, p.height)) {
 			f->goal--;
 			f->pfn |= f->gfn & (geom_pages(&pt->geom, p.height) -

@@ -111,6 +111,41 @@ PROC(free_obsolete_root)
 	END;
 }
 
+/*
+ * In mid-walk under mmu_lock: lets a waiter in, after a flush if one is due (f->req)
+ * [KVM v6.12 arch/x86/kvm/mmu/tdp_mmu.c: tdp_mmu_iter_cond_resched;
+ *  arch/arm64/kvm/mmu.c: stage2_apply_range, need_split_memcache_topup_or_resched].
+ */
+PROC(yield_mmu_lock)
+{
+	BEGIN(l_req);
+	if (f->req)
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	f->i = c->vm->st->lock[OBJ_MMU_LOCK].writer != 0;
+	f->sent = (c->me->flags & ACTOR_RCU) != 0;
+	if (f->sent)
+		rcu_exit(c);
+	if (f->i)
+		lock_drop_write(c, OBJ_MMU_LOCK);
+	else
+		lock_drop_read(c, OBJ_MMU_LOCK);
+	STEP("yield_mmu_lock:drop");
+	AWAIT(f->i ? W_LOCK_W : W_LOCK_R, OBJ_MMU_LOCK, 0);
+	if (f->i)
+		lock_take_write(c, OBJ_MMU_LOCK);
+	else
+		lock_take_read(c, OBJ_MMU_LOCK);
+	if (f->sent)
+		rcu_enter(c);
+	RETURN(0);
+	END;
+}
+
+static bool must_yield(const struct ctx *c)
+{
+	return lock_is_contended(c->vm, OBJ_MMU_LOCK);
+}
+
 /* The passes over one invalidated root: lower heights first where the kernel does so, then its own. */
 PROC(zap_root)
 {
@@ -131,6 +166,8 @@ PROC(zap_root)
 					  c->vm->cfg->walk_budget, &c->work) == WALK_DONE)
 				break;
 			STEP("zap_root:entry");
+			if (must_yield(c))
+				CALL(P_yield_mmu_lock, l_req, 0);
 		}
 	}
 	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
@@ -239,6 +276,7 @@ PROC(x86_range)
 		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].as_id != f->as ||
 		    (f->flag != XR_ZAP_LEAFS && c->vm->st->roots[f->root].invalid))
 			continue;
+		c->vm->st->roots[f->root].refs++; /* stays while the walk yields */
 		c->vm->scratch[c->me_nr].walk =
 			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
 				  (struct gfn_range){ f->start, f->end }, 0, 0);
@@ -257,7 +295,13 @@ PROC(x86_range)
 			if (r == WALK_DONE)
 				break;
 			STEP("x86_range:entry");
+			if (!must_yield(c))
+				continue;
+			f->i = f->flag == XR_ZAP_LEAFS && f->hit;
+			CALL(P_yield_mmu_lock, l_req, .req = f->i);
+			f->hit = f->hit && !f->i;
 		}
+		root_put(c, f->root + 1);
 	}
 	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
 	RETURN(f->hit);
@@ -337,6 +381,7 @@ PROC(split_range)
 		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].invalid ||
 		    c->vm->st->roots[f->root].as_id != f->as)
 			continue;
+		c->vm->st->roots[f->root].refs++;
 		c->vm->scratch[c->me_nr].walk =
 			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
 				  (struct gfn_range){ f->start, f->end }, 0, 1);
@@ -352,13 +397,17 @@ PROC(split_range)
 				break;
 			if (!x86_split_leaf(&c->vm->pt, a.f, p.table, p.index,
 					    c->vm->cfg->nx_huge_pages, &c->work))
-				RETURN(0); /* no memory: what is left stays huge */
+				break; /* no memory: what is left stays huge */
 			emit(c,
 			     &(struct event){ .kind = EV_SPLIT_HUGE,
 					      .height = p.height,
 					      .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index) });
 			STEP("split_range:link");
+			if (must_yield(c))
+				CALL(P_yield_mmu_lock, l_req, 0);
 		}
+		c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
+		root_put(c, f->root + 1);
 	}
 	RETURN(0);
 	END;
@@ -538,6 +587,11 @@ PROC(recover_root)
 		else
 			walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
 		STEP("recover:entry");
+		if (!must_yield(c))
+			continue;
+		f->i = f->hit;
+		CALL(P_yield_mmu_lock, l_req, .req = f->i);
+		f->hit = 0;
 	}
 	c->vm->scratch[c->me_nr].walk = (struct walk){ 0 };
 	RETURN(f->hit);
@@ -554,8 +608,10 @@ PROC(recover_roots)
 		if (!c->vm->st->roots[f->root].in_use || c->vm->st->roots[f->root].invalid ||
 		    c->vm->st->roots[f->root].as_id != c->vm->slots[f->slot].as_id)
 			continue;
+		c->vm->st->roots[f->root].refs++;
 		CALL(P_recover_root, l_range, .slot = f->slot, .root = f->root);
 		f->hit |= c->me->ret > 0;
+		root_put(c, f->root + 1);
 	}
 	if (f->hit)
 		CALL(P_flush_remote_tlbs, l_req, 0);

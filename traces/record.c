@@ -18,6 +18,7 @@ struct reader {
 	GPtrArray *maps;              /* of char *: names of its mappings */
 	unsigned line;
 	GError **error;
+	bool par; /* between `par` and `join` */
 };
 
 static void line_free(void *line)
@@ -172,6 +173,8 @@ static bool add_scenario(struct reader *rd, struct lang_line *l)
 	if (rd->scen && rd->r->is_record)
 		return fail(rd, "scenario '%s' is not closed, expected 'end', found '%s'",
 			    rd->scen->header.u.scenario.name, l->text);
+	if (rd->par)
+		return fail(rd, "'par' is not closed, expected 'join', found '%s'", l->text);
 	if (record_find(rd->r, l->u.scenario.name))
 		return fail(rd, "doubled scenario, expected a new name, found '%s'",
 			    l->u.scenario.name);
@@ -241,6 +244,15 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_GUEST_EXEC:
 	case LANG_GUEST_SPIN:
 	case LANG_GUEST_UNSPIN:
+	case LANG_PHASE:
+		return add_input(rd, l);
+	case LANG_PAR:
+	case LANG_JOIN:
+		if (rd->par == (l->kind == LANG_PAR))
+			return fail(rd, "misplaced line, expected %s, found '%s'",
+				    rd->par ? "'join' before the next 'par'" : "'par' before it",
+				    l->text);
+		rd->par = l->kind == LANG_PAR;
 		return add_input(rd, l);
 	}
 	g_assert_not_reached();
@@ -312,6 +324,8 @@ static bool check_whole(struct reader *rd)
 			    scen->header.u.scenario.name,
 			    rd->scen == scen ? "the end of the file" : "another scenario");
 	}
+	if (rd->par)
+		return fail(rd, "'par' is not closed, expected 'join', found the end of the file");
 	if (rd->r->scenarios->len)
 		return true;
 	rd->line = MAX(rd->line, 1);
@@ -344,18 +358,26 @@ struct record *record_parse(const char *data, size_t len, const char *name, GErr
 	return NULL;
 }
 
-struct record *record_read(const char *path, GError **error)
+struct record *record_read_with(const char *path, struct define *defs, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
 	g_autofree char *data = NULL;
+	g_autoptr(GString) text = NULL;
 	size_t len;
 
-	if (g_file_get_contents(path, &data, &len, &cause))
-		return record_parse(data, len, path, error);
-	g_set_error(error, RECORD_ERROR, RECORD_ERROR_READ,
-		    "%s: expected a readable scenario file or record, found: %s", path,
-		    cause->message);
-	return NULL;
+	if (!g_file_get_contents(path, &data, &len, &cause)) {
+		g_set_error(error, RECORD_ERROR, RECORD_ERROR_READ,
+			    "%s: expected a readable scenario file or record, found: %s", path,
+			    cause->message);
+		return NULL;
+	}
+	text = define_expand(path, data, len, defs, error);
+	return text ? record_parse(text->str, text->len, path, error) : NULL;
+}
+
+struct record *record_read(const char *path, GError **error)
+{
+	return record_read_with(path, NULL, error);
 }
 
 const struct record_scenario *record_find(const struct record *r, const char *name)

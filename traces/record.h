@@ -24,6 +24,7 @@
 #include <glib.h>
 
 #include "model/lang.h"
+#include "traces/define.h"
 
 #define RECORD_ERROR record_error_quark()
 
@@ -84,6 +85,9 @@ struct record *record_parse(const char *data, size_t len, const char *name, GErr
  * Return: caller owns; NULL on failure.
  */
 struct record *record_read(const char *path, GError **error);
+
+/* record_read_with() - the same with values from outside for ${...}, see traces/define.h. */
+struct record *record_read_with(const char *path, struct define *defs, GError **error);
 
 /**
  * record_find() - a scenario by its name

@@ -11,6 +11,10 @@ endif()
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
+# The C++ is model/sc_sim.cpp, and SystemC links with the standard that it was built with only.
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 # Warnings are errors; "cmake --compile-no-warning-as-error" lifts that for another compiler.
@@ -21,16 +25,20 @@ endif()
 # CMake's own Release defines NDEBUG. Checks stay on here.
 set(CMAKE_C_FLAGS_DEBUG "-Og -g")
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+set(CMAKE_CXX_FLAGS_DEBUG "${CMAKE_C_FLAGS_DEBUG}")
+set(CMAKE_CXX_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
 
 # What gcc 12 and clang 14 both know. harness/tests/flags.sh checks that each one arrives.
 set(S2_WARNINGS
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
-	-Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum
+	-Wundef -Wvla -Wswitch-enum
 	-Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2
 	-Wnull-dereference -Wdouble-promotion -Wimplicit-fallthrough)
+# What C++ has not.
+set(S2_WARNINGS_C -Wstrict-prototypes -Wmissing-prototypes)
 
 add_library(s2_warnings INTERFACE)
-target_compile_options(s2_warnings INTERFACE ${S2_WARNINGS})
+target_compile_options(s2_warnings INTERFACE ${S2_WARNINGS} "$<$<COMPILE_LANGUAGE:C>:${S2_WARNINGS_C}>")
 
 add_library(s2_flags INTERFACE)
 target_include_directories(s2_flags INTERFACE "${PROJECT_SOURCE_DIR}")

@@ -9,7 +9,7 @@ out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 
 folders="mmu model workloads traces harness"
-code=$(find $folders -name '*.[ch]' | sort)
+code=$(find $folders \( -name '*.[ch]' -o -name '*.cpp' \) | sort)
 # All we wrote, and all that we ship; build trees and version control are not ours.
 text=$(find . \( -name .git -o -name build \) -prune -o -type f -print | sort)
 
@@ -28,7 +28,7 @@ may_include()
 {
 	from=$1
 	allowed=$(echo "$*" | tr ' ' '|')
-	find "$from" -name '*.[ch]' -exec grep -nE '^ *# *include *"' /dev/null {} + |
+	find "$from" \( -name '*.[ch]' -o -name '*.cpp' \) -exec grep -nE '^ *# *include *"' /dev/null {} + |
 		grep -vE "include *\"($allowed)/" | each "$from/ may not include this"
 }
 may_include mmu
@@ -37,14 +37,17 @@ may_include workloads model mmu
 may_include traces model mmu
 may_include harness workloads traces model mmu
 
-find $folders -name '*.[ch]' -exec grep -nE '^ *# *include *"([^"]*/)?\.\.?/' /dev/null {} + |
+find $folders \( -name '*.[ch]' -o -name '*.cpp' \) -exec grep -nE '^ *# *include *"([^"]*/)?\.\.?/' /dev/null {} + |
 	each "an include starts at the root of the tree"
 find mmu -name '*.[ch]' ! -path '*/tests/*' -exec grep -nE '^ *# *include *<(glib|time|pthread)' /dev/null {} + |
 	each "mmu/ is pure"
 
+find $folders \( -name '*.[ch]' -o -name '*.cpp' \) ! -name 'sc_*.cpp' -exec grep -nE '^ *# *include *<systemc' /dev/null {} + |
+	each "only model/sc_*.cpp knows SystemC"
+
 # --- Below harness/ there is no clock, no dice, no environment.
 
-find mmu model workloads traces -name '*.[ch]' ! -path '*/tests/*' \
+find mmu model workloads traces \( -name '*.[ch]' -o -name '*.cpp' \) ! -path '*/tests/*' \
 	-exec grep -nE '(^|[^A-Za-z0-9_>."])(time|rand|srand|random|clock|clock_gettime|gettimeofday|getenv|setlocale|g_get_(monotonic|real)_time|g_random_[a-z_]*) *\(' /dev/null {} + |
 	grep -vE '^[^:]*:[0-9]*:[[:space:]]*(\*|/\*)' | each "no clock, dice or environment below harness/"
 

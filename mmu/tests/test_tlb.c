@@ -263,6 +263,15 @@ static struct tlb_cfg config(int i)
 	case 3:
 		cfg.contexts = 40;
 		break;
+	case 4: /* a fully associative first level, larger than the second */
+		cfg.l1 = (struct tlb_array_cfg){ 1, 48 };
+		cfg.l2 = (struct tlb_array_cfg){ 2, 5 };
+		cfg.walk = (struct tlb_array_cfg){ 1, 9 };
+		break;
+	case 5: /* as many ways as there can be */
+		cfg.l1 = (struct tlb_array_cfg){ 1, 70 };
+		cfg.l2 = (struct tlb_array_cfg){ 1, TLB_WAYS_MAX };
+		break;
 	default:
 		cfg = tlb_cfg_drop(&g);
 		break;
@@ -272,7 +281,7 @@ static struct tlb_cfg config(int i)
 }
 
 enum {
-	NR_CONFIGS = 10,
+	NR_CONFIGS = 14,
 };
 
 /* Every entry held is in the list as it is there; a set holds all of it. */
@@ -511,18 +520,19 @@ START_TEST(a_hit_saves_an_entry_with_lru_and_does_not_with_fifo)
 }
 END_TEST
 
-START_TEST(what_leaves_the_first_level_is_in_the_second_and_comes_back_on_a_hit)
+START_TEST(both_levels_hold_a_fill_and_a_hit_in_the_second_brings_it_back_to_the_first)
 {
 	struct tlb_cfg cfg = two_ways(TLB_LRU);
 	struct work wk = { 0 };
 	struct tlb *t;
 
-	cfg.l2 = (struct tlb_array_cfg){ 1, 2 };
+	cfg.l2 = (struct tlb_array_cfg){ 1, 4 };
 	t = tlb_new(&cfg);
 	for (gfn_t gfn = 1; gfn <= 4; gfn++)
 		fill_page(&cfg, t, gfn, &wk);
 	ck_assert_uint_eq(t->at[TLB_L1][0], 2);
-	ck_assert_uint_eq(t->at[TLB_L2][0], 2);
+	ck_assert_uint_eq(t->at[TLB_L2][0], 4);
+	ck_assert_uint_eq(t->nr, 4);
 	ck_assert_uint_eq(wk.tlb_evict, 0);
 	ck_assert_int_eq(read_page(&cfg, t, 1, &wk), TLB_HIT);
 	ck_assert_uint_eq(wk.tlb_l2_hit, 1);
@@ -531,6 +541,30 @@ START_TEST(what_leaves_the_first_level_is_in_the_second_and_comes_back_on_a_hit)
 	fill_page(&cfg, t, 5, &wk);
 	ck_assert_uint_eq(wk.tlb_evict, 1);
 	ck_assert(!holds(&cfg, t, 2)); /* the one unused for longest */
+	ck_assert(holds(&cfg, t, 1));
+	assert_sound(&cfg, t);
+	free(t);
+}
+END_TEST
+
+START_TEST(what_the_second_level_gives_up_stays_in_the_first_until_that_needs_the_way)
+{
+	struct tlb_cfg cfg = two_ways(TLB_LRU);
+	struct work wk = { 0 };
+	struct tlb *t;
+
+	cfg.l1.ways = 3;
+	cfg.l2 = (struct tlb_array_cfg){ 1, 2 };
+	t = tlb_new(&cfg);
+	for (gfn_t gfn = 1; gfn <= 3; gfn++)
+		fill_page(&cfg, t, gfn, &wk);
+	ck_assert_uint_eq(t->nr, 3);
+	ck_assert_uint_eq(wk.tlb_evict, 0);
+	ck_assert_int_eq(read_page(&cfg, t, 1, &wk), TLB_HIT);
+	ck_assert_uint_eq(wk.tlb_l2_hit, 0);
+	fill_page(&cfg, t, 4, &wk); /* 2 leaves the first level, then 2 had left the second */
+	ck_assert(holds(&cfg, t, 1) && !holds(&cfg, t, 2));
+	ck_assert_uint_eq(wk.tlb_evict, 1);
 	assert_sound(&cfg, t);
 	free(t);
 }
@@ -707,7 +741,10 @@ static void fill(TCase *tc)
 	tcase_add_test(tc, equal_sets_are_equal_bytes_whatever_the_order_of_fills);
 	tcase_add_test(tc, full_set_refuses_a_new_entry_and_stays_as_it_was);
 	tcase_add_loop_test(tc, a_hit_saves_an_entry_with_lru_and_does_not_with_fifo, 0, 2);
-	tcase_add_test(tc, what_leaves_the_first_level_is_in_the_second_and_comes_back_on_a_hit);
+	tcase_add_test(tc,
+		       both_levels_hold_a_fill_and_a_hit_in_the_second_brings_it_back_to_the_first);
+	tcase_add_test(tc,
+		       what_the_second_level_gives_up_stays_in_the_first_until_that_needs_the_way);
 	tcase_add_test(tc, more_contexts_than_fit_push_out_the_one_with_the_fewest_entries);
 	tcase_add_loop_test(tc, wrong_level_hint_removes_nothing_where_hardware_is_strict, 0, 4);
 	tcase_add_loop_test(tc, ept_entries_are_found_under_any_vpid_and_combined_ones_are_not, 0,

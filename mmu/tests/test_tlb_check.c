@@ -28,8 +28,9 @@ static const struct {
 	{                                                                                          \
 		offsetof(struct tlb_cfg, field), sizeof(((struct tlb_cfg *)0)->field), value, form \
 	}
-	BAD(1, l1.sets, 3),   BAD(1, l1.sets, 0), BAD(1, l2.ways, 0), BAD(1, contexts, 0),
-	BAD(1, contexts, 64), BAD(1, form, 3),    BAD(1, scope, 2),   BAD(0, capacity, 0),
+	BAD(1, l1.sets, 3),  BAD(1, l1.sets, 0),   BAD(1, l2.ways, 0),
+	BAD(1, contexts, 0), BAD(1, l1.ways, 257), BAD(1, contexts, 64),
+	BAD(1, form, 3),     BAD(1, scope, 2),     BAD(0, capacity, 0),
 #undef BAD
 };
 
@@ -44,7 +45,7 @@ START_TEST(configuration_out_of_range_is_refused)
 }
 END_TEST
 
-/* Where in the block the entries stand. */
+/* Where in the block the entries of a list stand. */
 struct places {
 	const uint8_t *block;
 	size_t at[4];
@@ -61,8 +62,9 @@ static enum tlb_keep note_place(void *arg, const struct tlb_entry *e)
 }
 
 /*
- * Bit 6 of this byte is free: data of an entry (gfn, descriptor); page bits that a tag word has no
- * room for; in a list whatever keeps the order, which is page and VMID of the last entry.
+ * Bit 6 of this byte is free.  In a list: data of an entry (gfn, descriptor), and whatever keeps the
+ * order, which is page and VMID of the last entry.  The sized form holds all entries here twice, once
+ * a level, and no byte can change unseen but the VMID of the one context, which its slot alone has.
  */
 static bool is_free(const struct tlb_cfg *cfg, const struct places *p, size_t byte)
 {
@@ -73,6 +75,8 @@ static bool is_free(const struct tlb_cfg *cfg, const struct places *p, size_t by
 		ASID = CTX + offsetof(struct tlb_ctx, asid),
 	};
 
+	if (cfg->form == TLB_SIZED)
+		return byte - sizeof(struct tlb) - (VMID - CTX) < ASID - VMID;
 	for (unsigned int i = 0; i < p->nr; i++) {
 		size_t at = byte - p->at[i]; /* huge in front of the entry */
 
@@ -80,8 +84,6 @@ static bool is_free(const struct tlb_cfg *cfg, const struct places *p, size_t by
 			continue;
 		if (at >= GFN && at < CTX)
 			return true;
-		if (cfg->form == TLB_SIZED)
-			return at < GFN && 8 * at + 6 + TLB_TAG_PAGE >= 64;
 		return i == p->nr - 1 && (at < GFN || (at >= VMID && at < ASID));
 	}
 	return false;

@@ -71,6 +71,20 @@ static const struct {
 	  "op user_bit map=b0 page=0x1 value=0" },
 	{ "op user_bit map=b0 page=1 value=1 order=release",
 	  "op user_bit map=b0 page=0x1 value=1 order=release" },
+	{ "op user_bit map=b0 page=0 n=1GiB value=1 delay=1.5us",
+	  "op user_bit map=b0 page=0x0 n=0x40000000 value=1 delay=1500ns" },
+	{ "op get_dirty slot=0 per_page=0.8ns at=2s repeat=1",
+	  "op get_dirty slot=0 per_page=800ps at=2s" },
+	{ "op dump delay=1000ms repeat=3", "op dump delay=1s repeat=3" },
+	{ "phase name=boot", "phase name=boot" },
+	{ "par", "par" },
+	{ "join # all", "join" },
+	{ "guest nop vcpu=0-2,61", "guest nop vcpu=0,1,2,61" },
+	{ "guest write vcpu=0 gpa=4KiB pattern=zipf over=1TiB mix=0 seed=3 think=70ns for=1ms",
+	  "guest write vcpu=0 gpa=0x1000 pattern=zipf over=0x10000000000 mix=0 seed=3 think=70ns "
+	  "for=1ms" },
+	{ "guest read vcpu=0 gpa=0 pattern=seq until=join answer=30us file=a/b.acc",
+	  "guest read vcpu=0 gpa=0x0 until=join answer=30us file=a/b.acc" },
 	{ "guest nop vcpu=61", "guest nop vcpu=61" },
 	{ "guest spin vcpu=1,0", "guest spin vcpu=0,1" },
 	{ "guest unspin vcpu=1", "guest unspin vcpu=1" },
@@ -188,7 +202,31 @@ static const struct {
 	{ "op clear_dirty slot=0 first=64 n=64 pages=1", LANG_ERROR_NUMBER, "the bitmap's words" },
 	{ "op clear_dirty slot=0 first=0 n=0x100000000 pages=all", LANG_ERROR_NUMBER,
 	  "value of 'n'" },
-	{ "op dump now=1", LANG_ERROR_WORD, "expected the end of the line, found 'now=1'" },
+	{ "op dump now=1", LANG_ERROR_WORD, "expected one of at= delay= repeat=, found 'now=1'" },
+	{ "op dump delay=5", LANG_ERROR_NUMBER, "then ps, ns, us, ms or s, found '5'" },
+	{ "op dump delay=us", LANG_ERROR_NUMBER, "found 'us'" },
+	{ "op dump delay=-1us", LANG_ERROR_NUMBER, "found '-1us'" },
+	{ "op dump delay=1.us", LANG_ERROR_NUMBER, "found '1.us'" },
+	{ "op dump delay=1.2345us", LANG_ERROR_NUMBER, "at most three decimals" },
+	{ "op dump delay=1.5.5us", LANG_ERROR_NUMBER, "found '1.5.5us'" },
+	{ "op dump delay=0.5ps", LANG_ERROR_NUMBER, "found '0.5ps'" },
+	{ "op dump delay=99999999s", LANG_ERROR_NUMBER, "found '99999999s'" },
+	{ "op dump delay=1usx", LANG_ERROR_NUMBER, "found '1usx'" },
+	{ "op dump repeat=0", LANG_ERROR_NUMBER, "value of 'repeat'" },
+	{ "par now", LANG_ERROR_WORD, "found 'now'" },
+	{ "phase", LANG_ERROR_MISSING, "missing key 'name='" },
+	{ "guest nop vcpu=2-1", LANG_ERROR_WORD, "found '2-1'" },
+	{ "guest nop vcpu=0-2,1", LANG_ERROR_WORD, "each once" },
+	{ "guest nop vcpu=0-62", LANG_ERROR_WORD, "found '0-62'" },
+	{ "guest write vcpu=0 gpa=0x10MiB", LANG_ERROR_NUMBER, "or in KiB MiB GiB TiB" },
+	{ "guest write vcpu=0 gpa=16777216TiB", LANG_ERROR_NUMBER, "value of 'gpa'" },
+	{ "guest write vcpu=0 gpa=4G", LANG_ERROR_NUMBER, "found '4G'" },
+	{ "guest write vcpu=0 gpa=0 n=1KiB", LANG_ERROR_NUMBER, "value of 'n'" },
+	{ "guest write vcpu=0 gpa=0 pattern=zipf", LANG_ERROR_MISSING, "missing key 'over='" },
+	{ "guest write vcpu=0 gpa=0 mix=101", LANG_ERROR_NUMBER, "value of 'mix'" },
+	{ "guest write vcpu=0 gpa=0 until=end", LANG_ERROR_WORD, "one of join" },
+	{ "guest write vcpu=0 gpa=0x1000 over=0xffffffffffffffff", LANG_ERROR_NUMBER,
+	  "fit in 64 bits" },
 	{ "op user_bit map=b0 page=1 value=2", LANG_ERROR_WORD, "one of 0|1" },
 	{ "end of it", LANG_ERROR_WORD, "expected the end of the line, found 'of'" },
 	{ "skip 1", LANG_ERROR_WORD, "found '1'" },
@@ -260,6 +298,7 @@ static bool same_field(const struct lang_line *a, const struct lang_line *b,
 	case FIELD_DEC:
 	case FIELD_HEX:
 	case FIELD_CHOICE:
+	case FIELD_TIME:
 		return lang_field_get(a, f) == lang_field_get(b, f);
 	case FIELD_NAME:
 	case FIELD_TEXT:
@@ -589,6 +628,7 @@ static void draw_field(uint64_t *state, struct lang_line *l, const struct lang_f
 	switch (f->type) {
 	case FIELD_DEC:
 	case FIELD_HEX:
+	case FIELD_TIME:
 		lang_field_set(l, f, draw_number(state, f->min, f->max));
 		break;
 	case FIELD_CHOICE:
@@ -629,6 +669,7 @@ static void tame(uint64_t *state, struct lang_line *l)
 	l->u.guest.gpa >>= 1;
 	l->u.guest.stride = draw_number(state, 0, 0x1000000);
 	l->u.guest.vstride = draw_number(state, 0, 0x1000000);
+	l->u.guest.over = draw_number(state, 1, UINT32_MAX);
 }
 
 static void draw_line(uint64_t *state, const struct lang_shape *shape, struct lang_line *l)
@@ -636,8 +677,8 @@ static void draw_line(uint64_t *state, const struct lang_shape *shape, struct la
 	memset(l, 0, sizeof(*l));
 	l->kind = shape->kind;
 	for (const struct lang_field *f = shape->fields; f && f->key; f++) {
-		bool is_number =
-			f->type == FIELD_DEC || f->type == FIELD_HEX || f->type == FIELD_CHOICE;
+		bool is_number = f->type == FIELD_DEC || f->type == FIELD_HEX ||
+				 f->type == FIELD_CHOICE || f->type == FIELD_TIME;
 
 		if (f->need == NEED_NO && draw_below(state, 2)) {
 			if (is_number)

@@ -98,6 +98,10 @@ static const struct axis_case {
 	SETS("x86-6.12", "slot-flush=zap-slot-leafs", slot_flush, SLOT_FLUSH_SLOT),
 	SETS("arm64-6.12+cache=nofwb", "cache=fwb", s2_fwb, true),
 	SETS("arm64-6.12", "cache=nofwb", s2_fwb, false),
+	SETS("arm64-6.12", "fault-lock=exclusive", s2_fault_read_lock, false),
+	SETS("arm64-6.1", "fault-lock=exclusive", s2_perm_read_lock, false),
+	SETS("arm64-6.12", "fault-lock=perm-shared", s2_perm_read_lock, true),
+	SETS("arm64-6.1", "fault-lock=shared", s2_fault_read_lock, true),
 };
 
 static const char *const injections[] = {

@@ -297,7 +297,7 @@ static const struct scenario small[] = {
 	  "x86-uf-v3", "geom=ept-2x4 code=0",
 	  "op user_bit map=b0 page=0xff value=1\n= ret 0\n"
 	  "op user_bit map=b1 page=0xff value=1\n= ret 0\n"
-	  "op user_bit map=b1 page=0x100 value=1\n? a page inside the bitmap\n" },
+	  "op user_bit map=b1 page=0x100 value=1\n? pages inside the bitmap\n" },
 	{ "memory beyond the geometry is refused by the architecture",
 	  EPT_2X2, "geom=ept-2x2 code=0",
 	  "host map name=m0 size=0x20000 backing=anon\n"
