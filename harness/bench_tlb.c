@@ -7,8 +7,7 @@
  * of guest memory of the sizes given, all mapped by 4 KiB leaves of EPT: 1, 64 and 1024 GiB by default;
  * 0 is 16 MiB and few accesses, for a quick look whether it still runs.
  *
- * The bare loop has tags only, moved to the front of their set on each use, and a plain radix walk over
- * the same tables: no kinds, contexts, page sizes, rights, walk cache or data caches.
+ * The bare loop is bench_bare.h's.
  * The best of some runs counts.
  */
 /* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library asks for it */
@@ -20,6 +19,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "harness/bench_bare.h"
 #include "mmu/translate.h"
 #include "mmu/x86_pt.h"
 
@@ -27,12 +27,6 @@ enum {
 	RUNS = 5,
 	ACCESSES = 1 << 22,
 	ACCESSES_QUICK = 1 << 14,
-	L1_PAGES = 48,   /* three in each set of four ways */
-	L2_PAGES = 1280, /* ten in each set of twelve ways */
-	L1_SETS = 16,
-	L1_WAYS = 4,
-	L2_SETS = 128,
-	L2_WAYS = 12,
 	MAX_GIB = 2048,
 };
 
@@ -40,12 +34,6 @@ static const struct wcache_size cache_sizes[WCACHE_NR_LEVELS] = {
 	{ 48 << 10, 12 },
 	{ 2 << 20, 16 },
 	{ 32 << 20, 16 },
-};
-
-/* The bare loop's TLB: page numbers plus one. */
-struct bare {
-	uint64_t l1[L1_SETS][L1_WAYS];
-	uint64_t l2[L2_SETS][L2_WAYS];
 };
 
 struct bench {
@@ -123,8 +111,8 @@ static void bench_init(struct bench *b, uint64_t pages)
 	b->pages = pages;
 	map_all(b);
 	b->cfg = tlb_cfg_sized(&b->pt.geom);
-	b->cfg.l1 = (struct tlb_array_cfg){ L1_SETS, L1_WAYS };
-	b->cfg.l2 = (struct tlb_array_cfg){ L2_SETS, L2_WAYS };
+	b->cfg.l1 = (struct tlb_array_cfg){ BARE_L1_SETS, BARE_L1_WAYS };
+	b->cfg.l2 = (struct tlb_array_cfg){ BARE_L2_SETS, BARE_L2_WAYS };
 	b->tlb = reserve(tlb_bytes(&b->cfg));
 	b->hot = tlb_hot_open(&b->cfg, b->tlb, (struct tlb_ctx){ .root = b->root });
 	if (!wcache_cfg_init(&b->wc, cache_sizes))
@@ -209,38 +197,6 @@ static __attribute__((noinline)) struct met run_model(struct bench *b, const str
 
 /* --- The bare loop. */
 
-static inline bool bare_ref(uint64_t *set, unsigned int ways, uint64_t tag)
-{
-	unsigned int w = 0;
-	bool hit;
-
-	while (w < ways - 1 && set[w] != tag)
-		w++;
-	hit = set[w] == tag;
-	for (; w > 0; w--)
-		set[w] = set[w - 1];
-	set[0] = tag;
-	return hit;
-}
-
-static inline uint64_t bare_walk(const struct bench *b, gfn_t gfn)
-{
-	unsigned int bits = b->pt.geom.index_bits;
-	uint64_t table = b->root, mask = geom_entries(&b->pt.geom) - 1;
-	pte_t e;
-
-	for (unsigned int h = geom_root_height(&b->pt.geom); h > 0; h--) {
-		e = b->pt.entries[table << bits | (gfn >> (bits * h) & mask)];
-		if (!(e.v & b->f->r))
-			die("a table is missing");
-		table = ((e.v & b->f->pte.addr_mask) >> b->f->pte.page_shift) - b->pt.pfn0;
-	}
-	e = b->pt.entries[table << bits | (gfn & mask)];
-	if (!(e.v & b->f->r))
-		die("a page is not mapped");
-	return e.v;
-}
-
 static __attribute__((noinline)) struct met run_bare(struct bench *b, const struct stream *s)
 {
 	uint64_t state = 88172645463325252ULL;
@@ -249,13 +205,17 @@ static __attribute__((noinline)) struct met run_bare(struct bench *b, const stru
 	for (uint64_t i = 0; i < s->n; i++) {
 		gfn_t gfn = next_page(&state, s->pages);
 
-		if (bare_ref(b->bare.l1[gfn % L1_SETS], L1_WAYS, gfn + 1)) {
+		if (bare_ref(b->bare.l1[gfn % BARE_L1_SETS], BARE_L1_WAYS, gfn + 1)) {
 			m.l1++;
-		} else if (bare_ref(b->bare.l2[gfn % L2_SETS], L2_WAYS, gfn + 1)) {
+		} else if (bare_ref(b->bare.l2[gfn % BARE_L2_SETS], BARE_L2_WAYS, gfn + 1)) {
 			m.l2++;
 		} else {
+			uint64_t e = bare_walk(&b->pt, b->root, b->f->r, gfn);
+
+			if (!e)
+				die("a page is not mapped");
 			m.walks++;
-			m.sum += bare_walk(b, gfn);
+			m.sum += e;
 		}
 	}
 	return m;
@@ -297,8 +257,8 @@ static void bench_size(uint64_t gib)
 	if (!b)
 		die("out of memory");
 	bench_init(b, pages);
-	measure(b, &(struct stream){ "L1 hits", L1_PAGES, n });
-	measure(b, &(struct stream){ "L2 hits", L2_PAGES, n });
+	measure(b, &(struct stream){ "L1 hits", BARE_L1_PAGES, n });
+	measure(b, &(struct stream){ "L2 hits", BARE_L2_PAGES, n });
 	measure(b, &(struct stream){ "walks", pages, n });
 	bench_fini(b);
 	free(b);

@@ -3,6 +3,7 @@
  * The results of a timed run for programs: JSON, CSV and SQLite.
  */
 #include <sqlite3.h>
+#include <string.h>
 
 #include <json-glib/json-glib.h>
 
@@ -145,8 +146,37 @@ static void add_vcpus(JsonBuilder *b, const struct run_result *r)
 	json_builder_end_array(b);
 }
 
+/* json-glib writes 17 digits of a double; ours have three decimals at most. */
+static void append_trimmed(const char *json, GString *out)
+{
+	bool in_string = false;
+
+	while (*json) {
+		size_t len = in_string ? 0 : strspn(json, "-0123456789.eE+");
+
+		if (len == 0 || !memchr(json, '.', len)) {
+			len = MAX(len, 1);
+			if (*json == '"')
+				in_string = !in_string;
+			if (*json == '\\' && json[1])
+				len = 2;
+			g_string_append_len(out, json, (gssize)len);
+		} else {
+			char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+			g_ascii_formatd(text, sizeof(text), "%.3f", g_ascii_strtod(json, NULL));
+			for (size_t end = strlen(text);
+			     text[end - 1] == '0' && text[end - 2] != '.'; end--)
+				text[end - 1] = '\0';
+			g_string_append(out, text);
+		}
+		json += len;
+	}
+}
+
 void run_json(const struct run_result *r, GString *out)
 {
+	g_autofree char *text = NULL;
 	g_autoptr(JsonBuilder) b = json_builder_new_immutable();
 	g_autoptr(JsonGenerator) gen = json_generator_new();
 	g_autoptr(JsonNode) root = NULL;
@@ -165,7 +195,8 @@ void run_json(const struct run_result *r, GString *out)
 	json_generator_set_pretty(gen, TRUE);
 	json_generator_set_indent_char(gen, '\t');
 	json_generator_set_indent(gen, 1);
-	json_generator_to_gstring(gen, out);
+	text = json_generator_to_data(gen, NULL);
+	append_trimmed(text, out);
 	g_string_append_c(out, '\n');
 }
 

@@ -308,7 +308,7 @@ void tlb_visit(const struct tlb_cfg *cfg, struct tlb *t,
 	       enum tlb_keep (*fn)(void *arg, const struct tlb_entry *e), void *arg)
 {
 	static const bool both[TLB_NR_CLASSES] = { true, true };
-	const struct filter f = { fn, arg };
+	const struct filter f = { .fn = fn, .arg = arg };
 
 	if (cfg->form == TLB_SIZED)
 		sized_filter(cfg, t, both, &f);

@@ -163,7 +163,7 @@ static enum tlb_keep inv_visit(void *arg, const struct tlb_entry *e)
 static uint64_t apply_sized(const struct tlb_cfg *cfg, struct tlb *t, const struct rule *r,
 			    struct inv_arg *a)
 {
-	const struct filter f = { inv_visit, a };
+	const struct filter f = { .fn = inv_visit, .arg = a };
 	bool wide = cfg->scope == TLB_GENEROUS && is_stage2_by_gfn(r);
 	bool classes[TLB_NR_CLASSES] = {
 		[TLB_CLASS_S2] = (r->kinds & (K_S2 | K_WALK)) != 0,
@@ -185,7 +185,7 @@ uint64_t tlb_invalidate(const struct tlb_cfg *cfg, struct tlb *t, const struct t
 			struct work *wk)
 {
 	struct inv_arg a = { cfg, inv };
-	const struct filter f = { inv_visit, &a };
+	const struct filter f = { .fn = inv_visit, .arg = &a };
 	uint64_t removed = 0;
 
 	switch ((enum tlb_form)cfg->form) {

@@ -34,6 +34,8 @@ struct place {
 struct filter {
 	enum tlb_keep (*fn)(void *arg, const struct tlb_entry *e);
 	void *arg;
+	/* sized form: only entries whose tag word agrees in these bits are asked about */
+	uint64_t tag_mask, tag;
 };
 
 static inline unsigned int class_of(unsigned int kind)

@@ -13,7 +13,8 @@
 #include "mmu/tlb_bank.h"
 #include "mmu/tlb_priv.h"
 
-#define SLOT_MASK GENMASK(TLB_TAG_SLOT_BITS - 1, 0)
+#define TAG_HEIGHT_MASK GENMASK(TLB_TAG_KIND - 1, TLB_TAG_HEIGHT)
+#define SLOT_MASK       GENMASK(TLB_TAG_SLOT_BITS - 1, 0)
 /* One array's bits of tlb.heights. */
 #define HEIGHTS  0xffU
 #define TAG_SORT GENMASK(TLB_TAG_SLOT - 1, TLB_TAG_HEIGHT) /* kind and height */
@@ -348,7 +349,8 @@ static uint64_t filter_set(const struct tlb_hot *o, struct place p, const struct
 	for (p.way = bank_nr(set); p.way-- > 0;) {
 		struct tlb_entry e;
 
-		if (p.array == TLB_L1 && (tags[p.way] & BIT(TLB_TAG_TWIN)))
+		if ((tags[p.way] & f->tag_mask) != f->tag ||
+		    (p.array == TLB_L1 && (tags[p.way] & BIT(TLB_TAG_TWIN))))
 			continue;
 		e = sized_entry(o->cfg, o->t, p);
 		if (f->fn(f->arg, &e) == TLB_KEEP)
@@ -387,8 +389,11 @@ uint64_t sized_filter_page(const struct tlb_cfg *cfg, struct tlb *t, uint64_t pa
 			if (t->at[array][h]) {
 				uint64_t unit = page >> (cfg->index_bits * h);
 				uint32_t set = set_of(&o.bank[array], unit << TLB_TAG_PAGE);
+				struct filter here = *f;
 
-				removed += filter_set(&o, (struct place){ array, set, 0 }, f);
+				here.tag_mask = GENMASK(63, TLB_TAG_PAGE) | TAG_HEIGHT_MASK;
+				here.tag = unit << TLB_TAG_PAGE | (uint64_t)h << TLB_TAG_HEIGHT;
+				removed += filter_set(&o, (struct place){ array, set, 0 }, &here);
 			}
 	return removed;
 }
@@ -417,7 +422,8 @@ static uint32_t slot_new(const struct tlb_cfg *cfg, struct tlb *t, const struct 
 	if (s[pick].refs) {
 		struct slot old = s[pick];
 
-		wk->tlb_evict += sized_filter(cfg, t, both, &(struct filter){ drop_slot, &old });
+		wk->tlb_evict += sized_filter(cfg, t, both,
+					      &(struct filter){ .fn = drop_slot, .arg = &old });
 	}
 	s[pick] = (struct slot){ .ctx = id->ctx, .global = id->global };
 	t->nr_slots++;

@@ -233,7 +233,9 @@ static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, 
 		return false;
 	}
 	*op = (struct op){ .gpa = g->gpa + (uint64_t)__builtin_popcountll(before) * g->vstride,
-			   .n = idle ? 0 : endless ? UINT64_MAX : g->n,
+			   .n = idle      ? 0
+				: endless ? UINT64_MAX
+					  : g->n,
 			   .stride = g->stride,
 			   .pattern = *g->file ? ACCESS_FILE : pattern[g->pattern],
 			   .reads = (uint8_t)(100 - g->mix),

@@ -353,9 +353,12 @@ static enum timed_exit exit_reason(const struct timed *t, uint32_t a)
 					   [STOP_MORE] = TIMED_EXIT_END,
 					   [STOP_KICK] = TIMED_EXIT_KICK };
 	const struct actor *me = &t->vm->actors[a];
-	const struct l_run *f = (const struct l_run *)(const void *)me->fr[me->depth - 1].loc;
+	const struct l_run *f;
 
-	return me->depth ? (enum timed_exit)of_stop[f->what] : TIMED_EXIT_END;
+	if (me->depth == 0)
+		return TIMED_EXIT_END;
+	f = (const struct l_run *)(const void *)me->fr[me->depth - 1].loc;
+	return (enum timed_exit)of_stop[f->what];
 }
 
 /* What the vCPU's step meant for its being inside or outside of the guest. */
@@ -721,7 +724,6 @@ bool timed_run(struct timed *t, GError **error)
 		g_propagate_error(error, g_steal_pointer(&trouble));
 		return false;
 	}
-	program_end(t);
 	if (t->busy || t->block_first < t->cfg.nr_lines) {
 		g_set_error(error, TIMED_ERROR, TIMED_ERROR_DEADLOCK,
 			    "deadlock: nothing is pending and %u actors have not finished",

@@ -113,7 +113,6 @@ void program_start(struct timed *t);
 void program_block(void *arg, uint32_t method);
 /* program_step() - the actor's activation concerns the line, not a step; true: handled, @next is set. */
 bool program_actor(struct timed *t, uint32_t a, uint64_t *next);
-void program_end(struct timed *t);
 
 /* run_ahead() - TLB hits of vCPU @a from @now on; the time of its next access. */
 uint64_t run_ahead(struct timed *t, uint32_t a, uint64_t now);

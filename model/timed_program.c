@@ -268,8 +268,12 @@ void program_block(void *arg, uint32_t method)
 	uint64_t now = sim_now(t->sim);
 
 	(void)method;
-	if (!find_block(t))
+	if (!find_block(t)) {
+		/* what is still pending is of no line */
+		end_phase(t);
+		sim_stop(t->sim);
 		return;
+	}
 	t->block_start = now;
 	t->rest_stopped = false;
 	for (uint32_t a = 0; a < t->vm->nr_actors; a++) {
@@ -287,9 +291,4 @@ void program_start(struct timed *t)
 {
 	g_strlcpy(t->phase_name, "run", sizeof(t->phase_name));
 	sim_at(t->sim, t->m_block, 0, SIM_PRIO_WAKE);
-}
-
-void program_end(struct timed *t)
-{
-	end_phase(t);
 }

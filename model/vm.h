@@ -327,7 +327,8 @@ struct vm_state {
 	struct root roots[VM_MAX_ROOTS];
 	struct pt_head pt_head;
 	uint32_t deferred; /* unlinked table pages that wait for an RCU grace period to begin */
-	uint32_t grace;    /* those that wait for its end; readers of the other side may still see them */
+	uint32_t
+		grace; /* those that wait for its end; readers of the other side may still see them */
 	uint32_t nr_slots; /* slot objects in use */
 	uint64_t nr_memslot_pages;
 	uint64_t next_pfn; /* host frames handed out so far */

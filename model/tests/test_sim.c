@@ -96,6 +96,22 @@ START_TEST(activations_run_by_time_then_priority_then_ticket)
 }
 END_TEST
 
+START_TEST(a_rank_stands_between_priority_and_ticket)
+{
+	struct diary *d = diary_new(4, act_note);
+
+	for (uint32_t i = 0; i < 3; i++)
+		sim_rank(d->sim, i, 2 - i);
+	sim_at(d->sim, 0, 10, SIM_PRIO_VCPU);
+	sim_at(d->sim, 1, 10, SIM_PRIO_VCPU);
+	sim_at(d->sim, 2, 10, SIM_PRIO_VCPU);
+	sim_at(d->sim, 3, 10, SIM_PRIO_HW);
+	run(d, SIM_NEVER);
+	ck_assert_str_eq(d->text, "d10 c10 b10 a10 ");
+	diary_free(d);
+}
+END_TEST
+
 /* a schedules three others and itself at its own instant, with priorities on both sides of what waits. */
 static void act_same_instant(void *arg, uint32_t method)
 {
@@ -516,6 +532,7 @@ END_TEST
 static void add_rules(TCase *tcase)
 {
 	tcase_add_test(tcase, activations_run_by_time_then_priority_then_ticket);
+	tcase_add_test(tcase, a_rank_stands_between_priority_and_ticket);
 	tcase_add_test(tcase, what_is_scheduled_for_the_same_instant_finds_its_place_in_it);
 	tcase_add_test(tcase, scheduling_again_replaces_and_draws_a_new_ticket);
 	tcase_add_test(tcase, a_cancelled_method_does_not_run);
