@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/arm.h"
-#include "model/kick.h"
 #include "model/observe.h"
 #include "model/procs.h"
 #include "model/timed_priv.h"
@@ -33,254 +32,6 @@ const char *const timed_lock_names[TIMED_NR_LOCKS] = {
 	[TIMED_MMU_LOCK] = "mmu_lock",
 };
 
-/* ---- histograms ------------------------------------------------------------------------------ */
-
-static unsigned int bin_of(uint64_t ps)
-{
-	unsigned int shift;
-
-	if (ps < BIT(HIST_SUB_BITS))
-		return (unsigned int)ps;
-	shift = 63U - (unsigned int)__builtin_clzll(ps) - HIST_SUB_BITS;
-	return ((shift + 1) << HIST_SUB_BITS) + (unsigned int)((ps >> shift) - BIT(HIST_SUB_BITS));
-}
-
-static uint64_t bin_end(unsigned int bin)
-{
-	unsigned int octave = bin >> HIST_SUB_BITS,
-		     sub = bin & (unsigned int)(BIT(HIST_SUB_BITS) - 1);
-
-	if (octave == 0)
-		return bin;
-	return ((BIT(HIST_SUB_BITS) + sub + 1) << (octave - 1)) - 1;
-}
-
-void hist_add(struct hist *h, uint64_t ps)
-{
-	unsigned int bin = bin_of(ps);
-
-	h->n++;
-	h->sum += ps;
-	h->max = max_u64(h->max, ps);
-	h->bin[bin < HIST_BINS ? bin : HIST_BINS - 1]++;
-}
-
-uint64_t hist_at(const struct hist *h, unsigned int permille)
-{
-	uint64_t rank = (h->n * permille + PERMILLE - 1) / PERMILLE, seen = 0;
-
-	for (unsigned int bin = 0; bin < HIST_BINS; bin++) {
-		seen += h->bin[bin];
-		if (seen >= rank && seen)
-			return min_u64(bin_end(bin), h->max);
-	}
-	return 0;
-}
-
-/* ---- waiting --------------------------------------------------------------------------------- */
-
-void timed_at(struct timed *t, uint32_t a, uint64_t ps)
-{
-	t->actor[a].at = ps;
-	sim_at(t->sim, a, ps, timed_prio(t, a));
-}
-
-void timed_fail(struct timed *t, GError *error)
-{
-	if (t->error)
-		g_error_free(error);
-	else
-		t->error = error;
-	sim_fail(t->sim, t->error->message);
-}
-
-static bool is_lock_wait(const struct wait *w)
-{
-	return w->kind == W_LOCK_R || w->kind == W_LOCK_W;
-}
-
-static enum timed_state state_of_wait(const struct wait *w)
-{
-	return is_lock_wait(w)     ? TIMED_WAIT_LOCK
-	       : w->kind == W_ACKS ? TIMED_WAIT_ACK
-				   : TIMED_WAIT_RCU;
-}
-
-static void spend(struct timed *t, uint32_t a, enum timed_state state, uint64_t from, uint64_t to)
-{
-	t->totals.state_ps[state] += to - from;
-	if (t->cfg.watch && to > from)
-		t->cfg.watch(t->cfg.arg, a, state, from, to);
-}
-
-static void enqueue(struct timed *t, uint32_t a, uint64_t now)
-{
-	struct queue *q = &t->queue[t->vm->actors[a].wait.obj];
-
-	q->actor[q->n++] = (uint8_t)a;
-	t->actor[a].waits = true;
-	t->actor[a].waits_since = now;
-	t->actor[a].at = SIM_NEVER;
-}
-
-static void dequeue(struct timed *t, uint32_t a)
-{
-	struct queue *q = &t->queue[t->vm->actors[a].wait.obj];
-	uint8_t i = 0;
-
-	while (q->actor[i] != a)
-		i++;
-	q->n--;
-	memmove(&q->actor[i], &q->actor[i + 1], (size_t)(q->n - i));
-	t->actor[a].waits = false;
-	t->actor[a].granted = false;
-}
-
-/* mmu_lock is spun for; who waits for the others sleeps. */
-static uint64_t handoff_ps(const struct timed *t, uint32_t obj)
-{
-	const uint64_t *v = t->cfg.profile->v;
-
-	if (obj != OBJ_MMU_LOCK)
-		return v[COST_wake_up];
-	return v[COST_lock_handoff] + (t->queue[obj].n - 1U) * v[COST_lock_handoff_waiter];
-}
-
-/* The head of a lock's queue, if the lock is free for it: a writer, or all readers in a row. */
-static void grant(struct timed *t, uint32_t obj, uint64_t now)
-{
-	struct queue *q = &t->queue[obj];
-
-	for (uint8_t i = 0; i < q->n; i++) {
-		uint32_t a = q->actor[i];
-		bool writer = t->vm->actors[a].wait.kind == W_LOCK_W;
-
-		if ((writer && i > 0) || !actor_enabled(t->vm, a))
-			return;
-		if (!t->actor[a].granted)
-			timed_at(t, a, now + handoff_ps(t, obj));
-		t->actor[a].granted = true;
-		if (writer)
-			return;
-	}
-}
-
-/* Spins in the guest until the interrupt has arrived, not until it is sent. */
-static bool is_free(const struct timed *t, uint32_t a)
-{
-	if (!actor_enabled(t->vm, a))
-		return false;
-	return t->vm->actors[a].wait.kind != W_GUEST || !t->vm->vcpus[a].kicked;
-}
-
-static void look_again(struct timed *t, uint32_t obj, uint64_t now)
-{
-	struct queue *q = &t->queue[obj];
-	uint64_t wake = t->cfg.profile->v[COST_wake_up];
-
-	if (obj < OBJ_NR_LOCKS) {
-		grant(t, obj, now);
-		return;
-	}
-	for (uint8_t i = 0; i < q->n; i++) {
-		uint32_t a = q->actor[i];
-		bool sleeps = t->vm->actors[a].wait.kind == W_ZERO ||
-			      t->vm->actors[a].wait.kind == W_EPOCH;
-
-		if (t->actor[a].at == SIM_NEVER && is_free(t, a))
-			timed_at(t, a, now + (sleeps ? wake : 0));
-	}
-}
-
-/* An interrupt was sent to the vCPU, or its requests changed. */
-static void send_ipi(struct timed *t, uint32_t v, uint64_t now)
-{
-	uint64_t at = now + t->cfg.profile->v[COST_ipi_send] + t->cfg.profile->v[COST_ipi_latency];
-
-	if (!t->vm->vcpus[v].kicked || t->ack_at[v] != SIM_NEVER)
-		return;
-	t->ack_at[v] = at;
-	sim_at(t->sim, t->m_ack + v, at, SIM_PRIO_HW);
-}
-
-/* After a step: who it may have set free. */
-static void wake_others(struct timed *t, uint64_t now)
-{
-	for (uint8_t i = 0; i < t->ctx.nr_woke; i++) {
-		uint32_t obj = t->ctx.woke[i];
-
-		if (obj >= OBJ_VCPU0)
-			send_ipi(t, obj - OBJ_VCPU0, now);
-		if (t->queue[obj].n)
-			look_again(t, obj, now);
-	}
-	if (!t->rcu_pending && rcu_rule_enabled(t->vm)) {
-		t->rcu_pending = true;
-		sim_at(t->sim, t->m_rcu,
-		       now + (t->vm->st->grace ? 0 : t->cfg.profile->v[COST_rcu_grace]),
-		       SIM_PRIO_WAKE);
-	}
-}
-
-static void clear_ctx(struct timed *t, uint32_t a)
-{
-	struct ctx *c = &t->ctx;
-
-	c->me = &t->vm->actors[a];
-	c->me_nr = a;
-	c->nr_woke = 0;
-	c->locks = 0;
-	c->label = NULL;
-	memset(&c->work, 0, sizeof(c->work));
-	memset(&c->stats, 0, sizeof(c->stats));
-}
-
-/* ---- rules ----------------------------------------------------------------------------------- */
-
-static void activate_ack(void *arg, uint32_t method)
-{
-	struct timed *t = arg;
-	uint32_t v = method - t->m_ack;
-
-	clear_ctx(t, v);
-	t->ack_at[v] = SIM_NEVER;
-	ack_rule(&t->ctx, v);
-	wake(&t->ctx, (uint16_t)(OBJ_VCPU0 + v));
-	wake_others(t, sim_now(t->sim));
-}
-
-static void activate_stop(void *arg, uint32_t method)
-{
-	struct timed *t = arg;
-	uint32_t v = method - t->m_stop;
-
-	t->stop_at[v] = SIM_NEVER;
-	t->vm->vcpus[v].stop_spin = 1;
-}
-
-static void activate_rcu(void *arg, uint32_t method)
-{
-	struct timed *t = arg;
-
-	(void)method;
-	clear_ctx(t, 0);
-	t->rcu_pending = false;
-	if (rcu_rule_enabled(t->vm))
-		rcu_rule(&t->ctx);
-	work_add(&t->totals.work, &t->ctx.work);
-	wake_others(t, sim_now(t->sim));
-}
-
-static void activate_sample(void *arg, uint32_t method)
-{
-	struct timed *t = arg;
-	uint64_t now = sim_now(t->sim);
-
-	t->cfg.sample(t->cfg.arg, t, now);
-	if (sim_next(t->sim) != SIM_NEVER)
-		sim_at(t->sim, method, now + t->cfg.sample_ps, SIM_PRIO_SAMPLER);
-}
-
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void on_event(void *arg, const struct event *e)
@@ -292,57 +43,6 @@ static void on_event(void *arg, const struct event *e)
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
-
-static void count_lock(struct timed *t, uint32_t a, uint64_t now)
-{
-	const struct wait *w = &t->vm->actors[a].wait;
-	struct lock_stats *s = &t->totals.lock[w->obj - OBJ_SLOTS_LOCK];
-	uint64_t waited = now - t->actor[a].waits_since;
-
-	s->taken++;
-	if (!t->actor[a].waits)
-		return;
-	s->contended++;
-	s->wait_ps += waited;
-	s->wait_max_ps = max_u64(s->wait_max_ps, waited);
-}
-
-/* May the actor, which was activated now, step?  If not it waits, or comes back at *@again. */
-static bool may_step(struct timed *t, uint32_t a, uint64_t now, uint64_t *again)
-{
-	struct timed_actor *ta = &t->actor[a];
-	const struct wait *w = &t->vm->actors[a].wait;
-	bool free = is_free(t, a);
-
-	*again = SIM_NEVER;
-	if (w->kind == W_RUN)
-		return true;
-	if (is_lock_wait(w) && !ta->granted)
-		free = free && t->queue[w->obj].n == 0;
-	if (w->kind == W_EPOCH && !ta->grace_end) {
-		ta->grace_end = now + t->cfg.profile->v[COST_srcu_grace];
-		*again = ta->grace_end;
-		return false;
-	}
-	if (!free) {
-		if (!ta->waits)
-			enqueue(t, a, now);
-		ta->at = SIM_NEVER;
-		return false;
-	}
-	if (is_lock_wait(w))
-		count_lock(t, a, now);
-	if (ta->waits) {
-		uint16_t obj = w->obj;
-
-		spend(t, a, state_of_wait(w), ta->waits_since, now);
-		dequeue(t, a);
-		if (obj < OBJ_NR_LOCKS)
-			t->ctx.woke[t->ctx.nr_woke++] = obj;
-	}
-	ta->grace_end = 0;
-	return true;
-}
 
 /* The vCPU has just left the guest: its top frame knows why. */
 static enum timed_exit exit_reason(const struct timed *t, uint32_t a)
@@ -410,7 +110,7 @@ static enum timed_state state_of_step(const struct timed *t, bool was_in)
 static void spend_in_guest(struct timed *t, uint32_t a, uint64_t from, uint64_t to)
 {
 	t->vcpu[a].guest_ps += to - from;
-	spend(t, a, TIMED_GUEST, from, to);
+	timed_spend(t, a, TIMED_GUEST, from, to);
 }
 
 /*
@@ -431,8 +131,8 @@ static uint64_t end_step(struct timed *t, uint32_t a, bool was_in, uint64_t now,
 	if (state == TIMED_GUEST)
 		spend_in_guest(t, a, now, next);
 	else
-		spend(t, a, state, now, next);
-	wake_others(t, now);
+		timed_spend(t, a, state, now, next);
+	timed_wake_others(t, now);
 	if (actor_idle(t->vm, a))
 		ta->part = PART_FINISH;
 	return next;
@@ -504,8 +204,8 @@ static bool act(struct timed *t, uint32_t a, uint64_t now, uint64_t *next)
 {
 	if (t->actor[a].part != PART_RUN)
 		return program_actor(t, a, next);
-	clear_ctx(t, a);
-	if (!may_step(t, a, now, next))
+	timed_clear_ctx(t, a);
+	if (!timed_may_step(t, a, now, next))
 		return *next != SIM_NEVER;
 	*next = stands_in_guest(t, a) ? stay_in_guest(t, a, now) : make_step(t, a, now);
 	return true;
@@ -595,11 +295,11 @@ static void make_methods(struct timed *t)
 	/* who ran ahead was scheduled earlier: that must not decide */
 	for (uint32_t a = 0; a < t->vm->nr_actors; a++)
 		sim_rank(t->sim, a, a);
-	t->m_ack = add_methods(t, vcpus, "ack", activate_ack);
-	t->m_stop = add_methods(t, vcpus, "stop", activate_stop);
-	t->m_rcu = add_methods(t, 1, "rcu", activate_rcu);
+	t->m_ack = add_methods(t, vcpus, "ack", timed_activate_ack);
+	t->m_stop = add_methods(t, vcpus, "stop", timed_activate_stop);
+	t->m_rcu = add_methods(t, 1, "rcu", timed_activate_rcu);
 	t->m_block = add_methods(t, 1, "block", program_block);
-	t->m_sample = add_methods(t, 1, "sample", activate_sample);
+	t->m_sample = add_methods(t, 1, "sample", timed_activate_sample);
 }
 
 /* The data caches that serve walks: a private object a CPU, and the last level behind them. */

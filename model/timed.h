@@ -26,6 +26,7 @@
 
 #include "model/access.h"
 #include "model/cost.h"
+#include "model/hist.h"
 #include "model/setup.h"
 
 #define TIMED_ERROR timed_error_quark()
@@ -59,22 +60,6 @@ enum timed_exit {
 	TIMED_NR_EXITS,
 };
 extern const char *const timed_exit_names[TIMED_NR_EXITS];
-
-enum {
-	HIST_SUB_BITS = 5, /* 32 bins an octave: a value is known to 3 % */
-	HIST_BINS = (64 - HIST_SUB_BITS) << HIST_SUB_BITS,
-};
-
-/* Durations in ps, in bins of equal relative width. */
-struct hist {
-	uint64_t n, sum, max;
-	uint32_t bin[HIST_BINS];
-};
-
-void hist_add(struct hist *h, uint64_t ps);
-
-/* hist_at() - upper end of the bin that holds the value below which @permille of the values lie. */
-uint64_t hist_at(const struct hist *h, unsigned int permille);
 
 struct lock_stats {
 	uint64_t taken;     /* times that it was taken */

@@ -105,8 +105,28 @@ uint64_t timed_guest_price(const struct cost_profile *p, const struct work *w);
 /* timed_at() - schedules an actor. */
 void timed_at(struct timed *t, uint32_t a, uint64_t ps);
 
+/* timed_spend() - books and shows an interval that an actor spends in a state. */
+void timed_spend(struct timed *t, uint32_t a, enum timed_state state, uint64_t from, uint64_t to);
+
 /* timed_fail() - ends the run with an error, which is taken over. */
 void timed_fail(struct timed *t, GError *error);
+
+/* Waiting: see timed_wait.c. */
+
+/* timed_may_step() - may the actor, activated now, step?  If not it waits, or comes back at *@again. */
+bool timed_may_step(struct timed *t, uint32_t a, uint64_t now, uint64_t *again);
+
+/* timed_wake_others() - after a step: who it may have set free. */
+void timed_wake_others(struct timed *t, uint64_t now);
+
+/* timed_clear_ctx() - the context of a step of @a with nothing counted. */
+void timed_clear_ctx(struct timed *t, uint32_t a);
+
+/* Activations of what is no actor: interrupts, ends of time, grace periods, samples. */
+void timed_activate_ack(void *arg, uint32_t method);
+void timed_activate_stop(void *arg, uint32_t method);
+void timed_activate_rcu(void *arg, uint32_t method);
+void timed_activate_sample(void *arg, uint32_t method);
 
 /* The program: see timed_program.c. */
 void program_start(struct timed *t);

@@ -236,6 +236,7 @@ bool program_actor(struct timed *t, uint32_t a, uint64_t *next)
 		return go_to_next(t, a, now, next);
 	ta->part = PART_RUN;
 	*next = now + (a == vm_actor_mm(t->vm) ? 0 : t->cfg.profile->v[COST_syscall]);
+	timed_spend(t, a, TIMED_KVM, now, *next);
 	return true;
 }
 
