@@ -3,8 +3,9 @@
 #
 # usage: sh harness/demo.sh
 #
-# Installs what is missing, builds, and replays the recordings of real kernels in traces/oracle/
-# through the model. Leaves in results/conformance/:
+# Installs what is missing, builds, replays the recordings of real kernels in traces/oracle/
+# through the model, runs VMs in simulated time and draws what flag transitions cost. Leaves in
+# results/timed/ what harness/graphs.sh says, and in results/conformance/:
 #   report.txt    the comparison, observation by observation
 #   report.json   the same for programs
 #   own-mm.txt    the same comparison without the recorded host ranges: the model's own host memory
@@ -95,9 +96,15 @@ if [ "$agree" != "$of" ]; then
 	echo "The model differs from a kernel in the rest. That is a finding, not a failure."
 fi
 
+say "What flag transitions cost, in simulated time"
+"$sim" run -q workloads/timed/timeline.scn -p x86-6.12+machine=ept || exit 1
+sh harness/graphs.sh || exit
+
 say "What to look at"
 echo "$results/report.txt    per recording and scenario: how many observations agree, the first difference"
 echo "$results/report.json   the same, for programs"
 echo "$results/own-mm.txt    the same without the host ranges of the records: the model's own host memory"
 echo "$results/manifest.txt  commit, compiler, policies"
+echo "results/timed/*.png     what toggling dirty logging and KVM Userfault costs, and who waits for whom"
 echo "$sim conform traces/oracle/x86-6.12.txt    one recording alone"
+echo "$sim run workloads/timed/week.scn          a VM's life in simulated time"

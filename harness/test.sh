@@ -81,6 +81,26 @@ clang_tidy_check()
 	return $tidy_status
 }
 
+# Runs in simulated time give the same bytes whatever compiler built the program, and optimised or not.
+same_bytes_check()
+{
+	differ=0
+	for run in "timeline.scn -p x86-6.12+machine=ept" "timeline.scn -p arm64-6.12 -D CHUNK=2MiB" \
+		"timeline.scn -p x86-7.2 --profile amd-genoa --seed 7" \
+		"toggle.scn -s userfault -p arm64-sean-rewrite -D SIZE=256MiB -D QUARTER=64MiB -D TOUCHES=32 -D PAGES=65536"; do
+		for preset in dev dev-clang release; do
+			# shellcheck disable=SC2086  # words of a command line
+			"build/$preset/s2sim" run --json -o "build/same.$preset" workloads/timed/$run || differ=1
+		done
+		if cmp build/same.dev build/same.dev-clang && cmp build/same.dev build/same.release; then
+			echo "$run: the same bytes from three builds"
+		else
+			differ=1
+		fi
+	done
+	return $differ
+}
+
 # --- Running and counting them.
 
 # count_tests: adds the counts of ctest's closing lines in the log of the stage.
@@ -136,6 +156,7 @@ else
 	stage "cppcheck" cppcheck_check
 	stage "clang-tidy" clang_tidy_check
 	stage "release: recordings of real kernels" build_and_test release -L conformance
+	stage "the same bytes from every build" same_bytes_check
 fi
 
 printf '\n== Summary after %d s\n' $(($(date +%s) - began))

@@ -373,17 +373,3 @@ bool tlb_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why)
 		list_check(cfg, t, why);
 	return *why == NULL;
 }
-
-/* A set whose only tag word no port waits for. */
-static const uint64_t never[2];
-
-struct tlb_port tlb_port_open(const struct tlb_cfg *cfg, const struct tlb *t,
-			      const struct tlb_key *key, unsigned int height)
-{
-	struct ident id = ident_at(cfg, key, height, false);
-	struct tlb_port p = { .sets = never, .low = BIT(TLB_TAG_VALID), .tags = 1 };
-
-	if (cfg->form == TLB_SIZED)
-		sized_port(cfg, t, &id, &p);
-	return p;
-}

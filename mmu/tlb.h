@@ -277,35 +277,6 @@ struct tlb_bank {
 };
 
 /*
- * The hit path of TLB_SIZED.  A port is a loop's private view of one TLB for one kind and context:
- * it guesses that the next access hits the most recently used way of its first-level set, at the
- * height of the last hit.  A port is good until the next fill, invalidation or reset.
- */
-struct tlb_port {
-	const uint64_t *sets;
-	uint64_t low; /* what a tag word holds below the page: context, kind, height, valid */
-	uint32_t set_mask;
-	uint32_t stride;
-	uint32_t tags;
-	uint32_t shift;
-};
-
-/* tlb_port_open() - a port; without entries of the context (or in other forms) it never hits. */
-struct tlb_port tlb_port_open(const struct tlb_cfg *cfg, const struct tlb *t,
-			      const struct tlb_key *key, unsigned int height);
-
-/* tlb_port_hit() - true: the access hits and changes nothing, not even the TLB; else tlb_probe(). */
-static inline bool tlb_port_hit(const struct tlb_port *p, uint64_t page, unsigned int acc)
-{
-	uint64_t unit = page >> p->shift;
-	const uint64_t *set = &p->sets[(unit & p->set_mask) * p->stride];
-	uint64_t word = set[p->tags + (set[0] & 0xffff)];
-	uint64_t ignore = ((uint64_t)(ACC_RWX & ~acc) << TLB_TAG_LACKS) | (BIT(TLB_TAG_LACKS) - 1);
-
-	return (word & ~ignore) == (unit << TLB_TAG_PAGE | p->low);
-}
-
-/*
  * A loop's access to one sized TLB for the stage-2 entries of one context, without the general
  * look-up's cost.  It holds nothing of the contents: it stays good across fills, invalidations and
  * resets, and is opened again when the block moves, or for another context.  Plain data but for its

@@ -116,10 +116,6 @@ uint64_t sized_filter_page(const struct tlb_cfg *cfg, struct tlb *t, uint64_t pa
 /* list_filter() - over the sorted list of TLB_SET. */
 uint64_t list_filter(struct tlb *t, const struct filter *f);
 
-/* sized_port() - fills a port when the context has entries. */
-void sized_port(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
-		struct tlb_port *port);
-
 /* tlb_entry_check() - T1; sized_check() - T1, T2, T4, T5 of the sized form. */
 bool tlb_entry_check(const struct tlb_cfg *cfg, const struct tlb_entry *e, const char **why);
 bool sized_check(const struct tlb_cfg *cfg, const struct tlb *t, const char **why);

@@ -558,24 +558,6 @@ void sized_touch(const struct tlb_cfg *cfg, struct tlb *t, struct place p, struc
 	}
 }
 
-void sized_port(const struct tlb_cfg *cfg, const struct tlb *t, const struct ident *id,
-		struct tlb_port *port)
-{
-	uint32_t slot = sized_slot(cfg, t, id);
-	struct tlb_bank b = sized_bank(cfg, TLB_L1);
-
-	if (slot == cfg->contexts)
-		return;
-	*port = (struct tlb_port){
-		.sets = &t->words[b.start],
-		.low = sized_tag(cfg, id, slot) & (BIT(TLB_TAG_PAGE) - 1),
-		.set_mask = b.mask,
-		.stride = b.stride,
-		.tags = b.tags,
-		.shift = (uint32_t)cfg->index_bits * id->height,
-	};
-}
-
 /* --- The hot path. */
 
 struct tlb_hot tlb_hot_open(const struct tlb_cfg *cfg, struct tlb *t, struct tlb_ctx ctx)

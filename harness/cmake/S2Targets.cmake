@@ -4,9 +4,9 @@
 #
 #   s2_add_library(NAME [SOURCES file...] [LIBS target...])
 #       The static library of a folder; without sources yet, an empty one that passes LIBS on.
-#   s2_add_check_test(NAME [SOURCES file...] [LIBS target...])
+#   s2_add_check_test(NAME [ONCE] [SOURCES file...] [LIBS target...])
 #       tests/NAME.c (and SOURCES) of this folder as a Check program, run twice by ctest: as
-#       <folder>.<NAME>, each test in a process of its own, and as <folder>.<NAME>.nofork.
+#       <folder>.<NAME>, each test in a process of its own, and, unless ONCE, as <folder>.<NAME>.nofork.
 #   s2_add_script_test(NAME COMMAND word... [TIMEOUT seconds])
 #       <folder>.<NAME>, any other command.
 #   s2_add_fuzzer(NAME [SOURCES file...] [LIBS target...] [SEEDS folder] [RUNS n] [MAX_LEN n])
@@ -65,7 +65,7 @@ function(s2_set_test_properties TEST TIMEOUT)
 endfunction()
 
 function(s2_add_check_test NAME)
-	cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES;LIBS")
+	cmake_parse_arguments(PARSE_ARGV 1 ARG "ONCE" "" "SOURCES;LIBS")
 	s2_refuse_leftovers()
 	if(NOT BUILD_TESTING)
 		return()
@@ -76,6 +76,9 @@ function(s2_add_check_test NAME)
 		set(test ${folder}.${NAME})
 		set(environment CK_DEFAULT_TIMEOUT=60)
 		if(mode STREQUAL nofork)
+			if(ARG_ONCE)
+				break()
+			endif()
 			string(APPEND test .nofork)
 			list(APPEND environment CK_FORK=no)
 		endif()

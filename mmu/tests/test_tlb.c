@@ -666,48 +666,6 @@ END_TEST
 
 /* --- The hit path. */
 
-START_TEST(port_hits_only_where_a_probe_hits_and_always_right_after_one)
-{
-	struct tlb_cfg cfg = config(_i);
-	struct rng r = { test_seed(34, (uint64_t)_i) };
-	struct tlb *t = tlb_new(&cfg);
-	struct work wk = { 0 };
-	uint64_t hits = 0;
-
-	for (unsigned int i = 0; i < 20000; i++) {
-		struct tlb_entry e = random_entry(&cfg, &r, false), found;
-		struct tlb_key key = { .page = rng_below(&r, 64), .ctx = e.ctx, .kind = TLB_S2 };
-		unsigned int acc = 1 + (unsigned int)rng_below(&r, 7);
-		unsigned int h = (unsigned int)rng_below(&r, cfg.heights);
-		struct tlb_port port;
-		enum tlb_found res;
-		bool hit;
-
-		if (rng_once_in(&r, 3)) {
-			e.kind = TLB_S2;
-			e.page = e.gfn;
-			e.flags &= TLB_CLEAN;
-			ck_assert(tlb_fill(&cfg, t, &e, &wk));
-			continue;
-		}
-		port = tlb_port_open(&cfg, t, &key, h);
-		hit = tlb_port_hit(&port, key.page, acc);
-		hits += hit;
-		res = tlb_probe(&cfg, t, &key, acc, &found, &wk);
-		/* a smaller span may lack the right that the larger one gives */
-		must(!hit || res == TLB_HIT || found.height < h,
-		     "the port hits, the probe does not");
-		if (res != TLB_HIT || cfg.replacement == TLB_FIFO || cfg.form != TLB_SIZED)
-			continue;
-		port = tlb_port_open(&cfg, t, &key, found.height);
-		must(tlb_port_hit(&port, key.page, acc), "no hit right after a hit");
-		must(!tlb_port_hit(&port, key.page + 64, acc), "hit beyond the address");
-	}
-	ck_assert_int_eq(hits > 0, cfg.form == TLB_SIZED);
-	free(t);
-}
-END_TEST
-
 START_TEST(write_through_a_clean_entry_is_no_hit)
 {
 	struct tlb_cfg cfg = config(_i);
@@ -715,15 +673,11 @@ START_TEST(write_through_a_clean_entry_is_no_hit)
 	struct tlb_entry e = page_entry(5, 0), found;
 	struct tlb_key key = page_key(5);
 	struct work wk = { 0 };
-	struct tlb_port port;
 
 	e.flags = TLB_CLEAN;
 	ck_assert(tlb_fill(&cfg, t, &e, &wk));
 	ck_assert_int_eq(tlb_probe(&cfg, t, &key, ACC_R, &found, &wk), TLB_HIT);
 	ck_assert_int_eq(tlb_probe(&cfg, t, &key, ACC_W, &found, &wk), TLB_DIRTY);
-	port = tlb_port_open(&cfg, t, &key, 0);
-	ck_assert_int_eq(tlb_port_hit(&port, 5, ACC_R), cfg.form == TLB_SIZED);
-	ck_assert(!tlb_port_hit(&port, 5, ACC_W));
 	e.flags = 0;
 	e.access = ACC_R;
 	ck_assert(tlb_fill(&cfg, t, &e, &wk));
@@ -750,8 +704,6 @@ static void fill(TCase *tc)
 	tcase_add_loop_test(tc, ept_entries_are_found_under_any_vpid_and_combined_ones_are_not, 0,
 			    4);
 	tcase_add_loop_test(tc, visitor_sees_each_entry_once_and_may_evict, 0, 4);
-	tcase_add_loop_test(tc, port_hits_only_where_a_probe_hits_and_always_right_after_one, 0,
-			    NR_CONFIGS);
 	tcase_add_loop_test(tc, write_through_a_clean_entry_is_no_hit, 0, 8);
 }
 
