@@ -132,6 +132,38 @@ START_TEST(a_remote_flush_on_cascadelake_takes_its_targets_time)
 }
 END_TEST
 
+/* 20241204191349.1730936-1-jthoughton@google.com: what KVM Userfault adds to a fault, 2 vCPUs. */
+static const struct {
+	const char *policy, *profile;
+	uint64_t low_ps, high_ps;
+} userfault[] = {
+	{ "x86-uf-v3+machine=ept", "intel-cascadelake", 2800000, 3000000 },
+	{ "arm64-sean-rewrite", "ampereone", 2900000, 3100000 },
+};
+
+static uint64_t fault_ps(const char *scenario, const char *policy, const char *profile)
+{
+	enum { PAGES_A_VCPU = 16384 };
+	struct text_run r;
+	uint64_t ps;
+
+	text_run_init(&r, costs, scenario, policy, profile, NULL);
+	text_run(&r);
+	ps = text_run_time(&r, "measured") / PAGES_A_VCPU;
+	text_run_fini(&r);
+	return ps;
+}
+
+START_TEST(userfault_adds_what_was_measured)
+{
+	uint64_t with = fault_ps("userfault", userfault[_i].policy, userfault[_i].profile);
+	uint64_t without = fault_ps("page-cache", userfault[_i].policy, userfault[_i].profile);
+
+	ck_assert_uint_ge(with - without, userfault[_i].low_ps);
+	ck_assert_uint_le(with - without, userfault[_i].high_ps);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("costs");
@@ -142,6 +174,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, an_operation_costs_what_was_measured, 0,
 			    (int)G_N_ELEMENTS(published));
+	tcase_add_loop_test(tc, userfault_adds_what_was_measured, 0, (int)G_N_ELEMENTS(userfault));
 	tcase_add_test(tc, the_exclusive_lock_section_on_altra_is_constant);
 	tcase_add_test(tc, the_shared_lock_leaves_the_broadcast_on_altra);
 	tcase_add_test(tc, a_remote_flush_on_cascadelake_takes_its_targets_time);
