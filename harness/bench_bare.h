@@ -39,6 +39,7 @@ static inline bool bare_ref(uint64_t *set, unsigned int ways, uint64_t tag)
 }
 
 /* The descriptor of a page; 0 when something is missing on the way. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): where, then what, as hw_translate() has it */
 static inline uint64_t bare_walk(const struct pt *pt, uint32_t root, uint64_t readable, gfn_t gfn)
 {
 	unsigned int bits = pt->geom.index_bits;

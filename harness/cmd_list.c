@@ -38,30 +38,43 @@ static enum cmd_exit list_scenarios(const char *path)
 	return write_out(out);
 }
 
-/* Every parameter of every built-in profile, with its source: what a run's costs rest on. */
-static enum cmd_exit list_profiles(const char *only)
-{
-	g_autoptr(GString) out = g_string_new(NULL);
-	g_autofree struct cost_profile *p = g_new0(struct cost_profile, 1);
-	g_autoptr(GError) error = NULL;
+static const char *const unit_names[] = {
+	[COST_UNIT_PS] = "ps",
+	[COST_UNIT_KHZ] = "kHz",
+	[COST_UNIT_COUNT] = "",
+	[COST_UNIT_BYTES] = "B",
+};
 
-	for (const char *const *name = profile_names(); !only && *name; name++) {
-		if (!profile_find(*name, p, &error))
-			return cmd_fail(CMD_INTERNAL, "list", "%s", error->message);
-		g_string_append_printf(out, "%-20s %-6s %s\n", p->name,
-				       p->arch == PT_X86 ? "x86" : "arm64", p->text);
-	}
-	if (only && !profile_find(only, p, &error))
-		return cmd_fail(CMD_USAGE, "list", "%s", error->message);
-	for (int i = 0; only && i < NR_COST_PARAMS; i++)
+/* Every parameter of a profile with its source: what a run's costs rest on. */
+static void list_parameters(const struct cost_profile *p, GString *out)
+{
+	for (int i = 0; i < NR_COST_PARAMS; i++)
 		if (p->tag[i])
 			g_string_append_printf(out, "%-20s %14" G_GUINT64_FORMAT " %-5s %c  %s\n",
 					       cost_desc[i].name, p->v[i],
-					       cost_desc[i].unit == COST_UNIT_PS      ? "ps"
-					       : cost_desc[i].unit == COST_UNIT_KHZ   ? "kHz"
-					       : cost_desc[i].unit == COST_UNIT_BYTES ? "B"
-										      : "",
-					       p->tag[i], p->source[i]);
+					       unit_names[cost_desc[i].unit], p->tag[i],
+					       p->source[i]);
+}
+
+/* The built-in profiles, or one with its parameters. */
+static enum cmd_exit list_profiles(const char *only)
+{
+	static struct cost_profile p;
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(GError) error = NULL;
+
+	if (only) {
+		if (!profile_find(only, &p, &error))
+			return cmd_fail(CMD_USAGE, "list", "%s", error->message);
+		list_parameters(&p, out);
+		return write_out(out);
+	}
+	for (const char *const *name = profile_names(); *name; name++) {
+		if (!profile_find(*name, &p, &error))
+			return cmd_fail(CMD_INTERNAL, "list", "%s", error->message);
+		g_string_append_printf(out, "%-20s %-6s %s\n", p.name,
+				       p.arch == PT_X86 ? "x86" : "arm64", p.text);
+	}
 	return write_out(out);
 }
 

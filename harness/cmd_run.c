@@ -271,10 +271,8 @@ static void collect_lines(struct job *j)
 
 static void set_watch(struct job *j)
 {
-	if (j->o->timeline) {
+	if (j->o->timeline)
 		j->watch.spans = g_array_new(FALSE, FALSE, sizeof(struct watch_span));
-		j->watch.last = g_array_new(FALSE, TRUE, sizeof(guint));
-	}
 	if (j->o->heat)
 		j->watch.heat = g_string_new(NULL);
 	if (!j->o->quiet && isatty(STDERR_FILENO))
@@ -285,7 +283,6 @@ static void job_fini(struct job *j)
 {
 	g_clear_pointer(&j->lines, g_ptr_array_unref);
 	g_clear_pointer(&j->watch.spans, g_array_unref);
-	g_clear_pointer(&j->watch.last, g_array_unref);
 	if (j->watch.heat)
 		g_string_free(j->watch.heat, TRUE);
 	access_traces_free(j->traces);

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-G_GNUC_PRINTF(5, 6)
+static void add(GArray *stats, uint64_t value, const char *unit, const char *text,
+		const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): unit, sentence, then the name as a format */
 static void add(GArray *stats, uint64_t value, const char *unit, const char *text,
 		const char *format, ...)
 {
@@ -148,7 +151,7 @@ struct run_result *run_result_new(const struct timed *t, const struct run_config
 	struct run_result *r = g_new0(struct run_result, 1);
 	const GArray *phases = timed_phases(t);
 	enum pt_arch arch = timed_vm(t)->cfg->rules.arch;
-	g_autofree struct timed_phase *whole = g_new0(struct timed_phase, 1);
+	struct timed_phase *whole = g_new0(struct timed_phase, 1);
 
 	r->config = *config;
 	r->timed = t;
@@ -172,6 +175,7 @@ struct run_result *run_result_new(const struct timed *t, const struct run_config
 	}
 	set_gauges(whole);
 	r->total = part_new("total", whole, arch);
+	g_free(whole);
 	return r;
 }
 

@@ -22,33 +22,22 @@ void watch_span(void *arg, uint32_t actor, enum timed_state state, uint64_t from
 {
 	struct run_watch *w = arg;
 	struct watch_span s = { from_ps, to_ps, actor, (uint32_t)state };
-	guint *last;
 
-	if (w->last->len <= actor)
-		g_array_set_size(w->last, actor + 1);
-	last = &g_array_index(w->last, guint, actor);
-	if (*last) {
-		struct watch_span *before = &g_array_index(w->spans, struct watch_span, *last - 1);
-
-		if (before->state == s.state && before->to_ps == from_ps) {
-			before->to_ps = to_ps;
-			return;
-		}
-	}
-	if (w->spans->len >= SPANS_MAX) {
-		w->full = true;
-		return;
-	}
-	g_array_append_val(w->spans, s);
-	*last = w->spans->len;
+	w->full |= w->spans->len >= SPANS_MAX;
+	if (!w->full)
+		g_array_append_val(w->spans, s);
 }
 
 /* Of the probes in one part of a slot: how many stand in no leaf, and in leaves of each size. */
 static void heat_row(const struct vm *vm, uint32_t root, struct gfn_range r, unsigned int count[4])
 {
+	uint64_t part = MAX((r.end - r.start) / HEAT_PROBES, 1);
+
 	for (uint64_t i = 0; i < HEAT_PROBES; i++) {
-		struct pt_pos p =
-			pt_lookup(&vm->pt, root, r.start + (r.end - r.start) * i / HEAT_PROBES);
+		/* scattered: at the same place of each part all would stand at the start of a block */
+		uint64_t scatter = (r.start + i) * 0x9e3779b97f4a7c15ULL >> 32;
+		gfn_t gfn = r.start + (r.end - r.start) * i / HEAT_PROBES + scatter % part;
+		struct pt_pos p = pt_lookup(&vm->pt, root, gfn);
 
 		if (!pte_is_leaf(vm->pt.fmt, p.value, p.height))
 			count[0]++;

@@ -15,10 +15,9 @@ struct watch_span {
 };
 
 struct run_watch {
-	GArray *spans; /* of struct watch_span, NULL: not wanted; neighbours of one state are one */
-	GArray *last;  /* of guint: an actor's last span, plus one */
-	bool full;     /* more spans than are kept: the rest was left out */
-	GString *heat; /* CSV, NULL: not wanted */
+	GArray *spans;  /* of struct watch_span, NULL: not wanted */
+	bool full;      /* more spans than are kept: the rest was left out */
+	GString *heat;  /* CSV, NULL: not wanted */
 	gint64 started; /* of the machine's clock, for the display; 0: no display */
 	gint64 shown;
 };

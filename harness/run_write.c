@@ -29,6 +29,7 @@ static void add_int(JsonBuilder *b, const char *name, uint64_t value)
 	json_builder_add_int_value(b, (gint64)value);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): name and value, as json-glib has them */
 static void add_string(JsonBuilder *b, const char *name, const char *value)
 {
 	json_builder_set_member_name(b, name);

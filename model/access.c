@@ -35,6 +35,7 @@ static inline unsigned int bits_of(uint64_t n)
  * A bijection of 0..n-1: one of the next power of two, applied again while it leaves the range, which
  * is less than twice on average.
  */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a number below n, n, the seed */
 static uint64_t shuffle(uint64_t x, uint64_t n, uint64_t seed)
 {
 	unsigned int bits = bits_of(n);
@@ -77,6 +78,7 @@ static gpa_t sequential(const struct op *op, uint64_t i, unsigned int page_shift
 	return op->gpa + (each ? i % each : i) * op->stride;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a position and its random bits */
 static gpa_t place(const struct op *op, uint64_t i, uint64_t random, unsigned int page_shift)
 {
 	uint64_t page = 0;

@@ -51,11 +51,9 @@ static void count_hits(struct timed *t, uint32_t a, struct hits h)
 	w->access_far += h.l2;
 	w->user_ps += h.n * t->vm->ops[a].think_ps;
 	t->totals.steps += h.n;
-	t->totals.state_ps[TIMED_GUEST] += h.to_ps - h.from_ps;
 	t->vcpu[a].accesses += h.n;
-	t->vcpu[a].guest_ps += h.to_ps - h.from_ps;
-	if (t->cfg.watch && h.to_ps > h.from_ps)
-		t->cfg.watch(t->cfg.arg, a, TIMED_GUEST, h.from_ps, h.to_ps);
+	if (h.n)
+		timed_spend(t, a, TIMED_GUEST, h.from_ps, h.to_ps);
 }
 
 uint64_t run_ahead(struct timed *t, uint32_t a, uint64_t now)

@@ -107,32 +107,38 @@ static enum timed_state state_of_step(const struct timed *t, bool was_in)
 	return was_in && !t->ctx.work.guest_exit ? TIMED_GUEST : TIMED_KVM;
 }
 
-static void spend_in_guest(struct timed *t, uint32_t a, uint64_t from, uint64_t to)
+/* A vCPU that has left the guest answers what made it leave. */
+static void answer_interrupts(struct timed *t, uint32_t v, bool was_in, uint64_t now)
 {
-	t->vcpu[a].guest_ps += to - from;
-	timed_spend(t, a, TIMED_GUEST, from, to);
+	const struct vcpu *vcpu = &t->vm->vcpus[v];
+
+	if (was_in && vcpu->mode == OUTSIDE_GUEST_MODE && vcpu->acks_for && !vcpu->kicked)
+		timed_acknowledge(t, v, now);
 }
 
 /*
- * After a step of @a at @now: books what it counted; the time of its next activation.
+ * After a step of @a at @now: books what it counted; the time of its next activation.  What the step read
+ * and stored happened at @now; what it released, sent and woke counts from its end on.
  * @paid: price of the part of the work whose time has passed already.
  */
 static uint64_t end_step(struct timed *t, uint32_t a, bool was_in, uint64_t now, uint64_t paid)
 {
 	struct timed_actor *ta = &t->actor[a];
 	uint64_t next = timed_charge(t, a, now) - paid;
-	enum timed_state state = state_of_step(t, was_in);
 
 	ta->label = t->ctx.label;
 	work_add(&t->totals.work, &t->ctx.work);
 	add_stats(t, a);
 	if (a < t->vm->cfg->nr_vcpus)
 		follow_guest(t, a, was_in, now);
-	if (state == TIMED_GUEST)
-		spend_in_guest(t, a, now, next);
-	else
-		timed_spend(t, a, state, now, next);
-	timed_wake_others(t, now);
+	if (t->ctx.work.guest_entry) {
+		next += ta->owed_ps;
+		ta->owed_ps = 0;
+	}
+	timed_spend(t, a, state_of_step(t, was_in), now, next);
+	timed_wake_others(t, next);
+	if (a < t->vm->cfg->nr_vcpus)
+		answer_interrupts(t, a, was_in, next);
 	if (actor_idle(t->vm, a))
 		ta->part = PART_FINISH;
 	return next;
@@ -187,7 +193,7 @@ static uint64_t stay_in_guest(struct timed *t, uint32_t a, uint64_t now)
 		price = timed_guest_price(t->cfg.profile, w);
 		next = now + price - paid;
 		paid = price;
-		spend_in_guest(t, a, now, next);
+		timed_spend(t, a, TIMED_GUEST, now, next);
 		show_progress(t);
 		if (!sim_go_on(t->sim, next))
 			break;

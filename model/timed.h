@@ -17,8 +17,11 @@
  * a broadcast invalidation.  That is exact: with run_ahead off, one activation an access, every result
  * is the same.  A quantum moves the bound and is not exact.
  *
- * SIMPLIFIED: every actor has a processor of its own; what a step changes becomes visible at the
- * step's instant although its time passes afterwards; data caches serve walk references only, an
+ * What a step reads and stores happens at its instant, what it releases, sends and wakes at its end.  An
+ * interrupt reaches a vCPU in the middle of its computing; it acknowledges once it has left the guest.
+ *
+ * SIMPLIFIED: every actor has a processor of its own; what a step stores is visible at its instant
+ * although its time passes afterwards; data caches serve walk references only, an
  * access is near if the first TLB level translates it and far if not.
  */
 #ifndef MODEL_TIMED_H

@@ -27,7 +27,15 @@ struct queue {
 	uint8_t actor[MAX_ACTORS];
 };
 
+/* An interval that an actor spends in one state; it may still grow. */
+struct timed_span {
+	uint64_t from_ps, to_ps;
+	uint32_t state; /* enum timed_state */
+};
+
 struct timed_actor {
+	struct timed_span span;
+	uint64_t owed_ps;  /* vCPU: of its computing, cut short by an interrupt */
 	const char *label; /* of the boundary it stands at */
 	uint64_t at;       /* time of its pending activation; SIM_NEVER: none */
 	uint64_t waits_since;
@@ -69,6 +77,8 @@ struct timed {
 	uint64_t stop_at[VM_MAX_VCPUS]; /* the line's time is over then */
 	bool rcu_pending;
 	/* what is serial for the machine: the time from which it is free */
+	uint32_t left; /* lock whose queue the acting actor has just left, or OBJ_NONE */
+	uint64_t free_at[OBJ_NR_LOCKS]; /* the last release of each lock has passed then */
 	uint64_t line_free[OBJ_NR_LOCKS], tlbi_free, zero_free;
 	uint32_t line_owner[OBJ_NR_LOCKS]; /* actor + 1 */
 	/* program */
@@ -107,6 +117,12 @@ void timed_at(struct timed *t, uint32_t a, uint64_t ps);
 
 /* timed_spend() - books and shows an interval that an actor spends in a state. */
 void timed_spend(struct timed *t, uint32_t a, enum timed_state state, uint64_t from, uint64_t to);
+
+/* timed_show_spans() - shows what has not been shown yet. */
+void timed_show_spans(struct timed *t);
+
+/* timed_acknowledge() - the vCPU answers the interrupts that have arrived. */
+void timed_acknowledge(struct timed *t, uint32_t v, uint64_t now);
 
 /* timed_fail() - ends the run with an error, which is taken over. */
 void timed_fail(struct timed *t, GError *error);

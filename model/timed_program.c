@@ -145,7 +145,7 @@ static void finish_line(struct timed *t, uint32_t a, uint64_t now)
 				   .start_ps = ta->line_start,
 				   .end_ps = now };
 
-	ta->exit_ps = 0;
+	ta->exit_ps = ta->owed_ps = 0;
 	ta->label = NULL;
 	if (a < t->vm->cfg->nr_vcpus) {
 		/* a stop that comes too late must not end the next line */
@@ -272,6 +272,7 @@ void program_block(void *arg, uint32_t method)
 	if (!find_block(t)) {
 		/* what is still pending is of no line */
 		end_phase(t);
+		timed_show_spans(t);
 		sim_stop(t->sim);
 		return;
 	}

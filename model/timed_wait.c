@@ -5,6 +5,7 @@
  */
 #include "model/kick.h"
 #include "model/timed_priv.h"
+#include "model/vcpu.h"
 
 void timed_at(struct timed *t, uint32_t a, uint64_t ps)
 {
@@ -33,11 +34,53 @@ static enum timed_state state_of_wait(const struct wait *w)
 				   : TIMED_WAIT_RCU;
 }
 
+static void show_span(struct timed *t, uint32_t a)
+{
+	struct timed_span *p = &t->actor[a].span;
+
+	if (t->cfg.watch && p->to_ps > p->from_ps)
+		t->cfg.watch(t->cfg.arg, a, (enum timed_state)p->state, p->from_ps, p->to_ps);
+	*p = (struct timed_span){ 0 };
+}
+
 void timed_spend(struct timed *t, uint32_t a, enum timed_state state, uint64_t from, uint64_t to)
 {
+	struct timed_span *p = &t->actor[a].span;
+
 	t->totals.state_ps[state] += to - from;
-	if (t->cfg.watch && to > from)
-		t->cfg.watch(t->cfg.arg, a, state, from, to);
+	if (a < t->vm->cfg->nr_vcpus && state == TIMED_GUEST)
+		t->vcpu[a].guest_ps += to - from;
+	if (p->state == state && p->to_ps == from) {
+		p->to_ps = to;
+		return;
+	}
+	show_span(t, a);
+	*p = (struct timed_span){ from, to, state };
+}
+
+void timed_show_spans(struct timed *t)
+{
+	for (uint32_t a = 0; a < t->vm->nr_actors; a++)
+		show_span(t, a);
+}
+
+/*
+ * Something reaches a vCPU inside the guest while it computes: it stops at once, and owes the rest of the
+ * time that was booked.
+ */
+static void interrupt_guest(struct timed *t, uint32_t v, uint64_t now)
+{
+	struct timed_actor *ta = &t->actor[v];
+	uint64_t rest;
+
+	if (ta->label != guest_access_label || ta->at == SIM_NEVER || ta->at <= now)
+		return;
+	rest = ta->at - now;
+	ta->owed_ps += rest;
+	ta->span.to_ps -= rest;
+	t->totals.state_ps[TIMED_GUEST] -= rest;
+	t->vcpu[v].guest_ps -= rest;
+	timed_at(t, v, now);
 }
 
 static void enqueue(struct timed *t, uint32_t a, uint64_t now)
@@ -85,7 +128,7 @@ static void grant(struct timed *t, uint32_t obj, uint64_t now)
 		if ((writer && i > 0) || !actor_enabled(t->vm, a))
 			return;
 		if (!t->actor[a].granted)
-			timed_at(t, a, now + handoff_ps(t, obj));
+			timed_at(t, a, max_u64(now, t->free_at[obj]) + handoff_ps(t, obj));
 		t->actor[a].granted = true;
 		if (writer)
 			return;
@@ -133,9 +176,15 @@ static void send_ipi(struct timed *t, uint32_t v, uint64_t now)
 /* After a step: who it may have set free. */
 void timed_wake_others(struct timed *t, uint64_t now)
 {
+	/* who stood behind somebody that took nothing, or only a part, may go on */
+	if (t->left != OBJ_NONE)
+		grant(t, t->left, now);
+	t->left = OBJ_NONE;
 	for (uint8_t i = 0; i < t->ctx.nr_woke; i++) {
 		uint32_t obj = t->ctx.woke[i];
 
+		if (obj < OBJ_NR_LOCKS)
+			t->free_at[obj] = max_u64(t->free_at[obj], now);
 		if (obj >= OBJ_VCPU0)
 			send_ipi(t, obj - OBJ_VCPU0, now);
 		if (t->queue[obj].n)
@@ -164,16 +213,30 @@ void timed_clear_ctx(struct timed *t, uint32_t a)
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
+/* A vCPU inside the guest leaves it at once, and acknowledges when it is out. */
 void timed_activate_ack(void *arg, uint32_t method)
 {
 	struct timed *t = arg;
 	uint32_t v = method - t->m_ack;
 
-	timed_clear_ctx(t, v);
 	t->ack_at[v] = SIM_NEVER;
+	if (t->vm->vcpus[v].mode == OUTSIDE_GUEST_MODE) {
+		timed_clear_ctx(t, v);
+		timed_acknowledge(t, v, sim_now(t->sim));
+		return;
+	}
+	/* also when it left and came back since the interrupt was sent */
+	t->vm->vcpus[v].mode = EXITING_GUEST_MODE;
+	t->vm->vcpus[v].kicked = 0;
+	interrupt_guest(t, v, sim_now(t->sim));
+}
+
+void timed_acknowledge(struct timed *t, uint32_t v, uint64_t now)
+{
+	t->ctx.nr_woke = 0;
 	ack_rule(&t->ctx, v);
 	wake(&t->ctx, (uint16_t)(OBJ_VCPU0 + v));
-	timed_wake_others(t, sim_now(t->sim));
+	timed_wake_others(t, now);
 }
 
 void timed_activate_stop(void *arg, uint32_t method)
@@ -183,6 +246,7 @@ void timed_activate_stop(void *arg, uint32_t method)
 
 	t->stop_at[v] = SIM_NEVER;
 	t->vm->vcpus[v].stop_spin = 1;
+	interrupt_guest(t, v, sim_now(t->sim));
 }
 
 void timed_activate_rcu(void *arg, uint32_t method)
@@ -232,8 +296,9 @@ bool timed_may_step(struct timed *t, uint32_t a, uint64_t now, uint64_t *again)
 	*again = SIM_NEVER;
 	if (w->kind == W_RUN)
 		return true;
+	/* a step that releases a lock has it until its time has passed */
 	if (is_lock_wait(w) && !ta->granted)
-		free = free && t->queue[w->obj].n == 0;
+		free = free && t->queue[w->obj].n == 0 && now >= t->free_at[w->obj];
 	if (w->kind == W_EPOCH && !ta->grace_end) {
 		ta->grace_end = now + t->cfg.profile->v[COST_srcu_grace];
 		timed_spend(t, a, TIMED_WAIT_RCU, now, ta->grace_end);
@@ -241,20 +306,19 @@ bool timed_may_step(struct timed *t, uint32_t a, uint64_t now, uint64_t *again)
 		return false;
 	}
 	if (!free) {
+		ta->at = SIM_NEVER;
 		if (!ta->waits)
 			enqueue(t, a, now);
-		ta->at = SIM_NEVER;
+		if (is_lock_wait(w))
+			grant(t, w->obj, now);
 		return false;
 	}
 	if (is_lock_wait(w))
 		count_lock(t, a, now);
 	if (ta->waits) {
-		uint16_t obj = w->obj;
-
 		timed_spend(t, a, state_of_wait(w), ta->waits_since, now);
 		dequeue(t, a);
-		if (obj < OBJ_NR_LOCKS)
-			t->ctx.woke[t->ctx.nr_woke++] = obj;
+		t->left = w->obj < OBJ_NR_LOCKS ? w->obj : OBJ_NONE;
 	}
 	ta->grace_end = 0;
 	return true;

@@ -263,7 +263,6 @@ static void mark_from_pml(struct ctx *c, gpa_t gpa)
 	uint32_t slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, gfn);
 
 	c->work.pml_entry++;
-	c->work.slot_lookup++;
 	emit(c, &(struct event){ .kind = EV_PML_DIRTY,
 				 .vcpu = c->me_nr,
 				 .gfn = gfn,

@@ -23,6 +23,7 @@ static struct record *read_text(const char *text, struct define *defs)
 	return file;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): all named at each call */
 void text_run_init(struct text_run *r, const char *text, const char *scenario, const char *policy,
 		   const char *profile, struct define *defs)
 {
@@ -109,6 +110,7 @@ uint64_t text_run_time(const struct text_run *r, const char *phase)
 	return p->end_ps - p->start_ps;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the phase, then the name in it */
 uint64_t text_run_stat(const struct text_run *r, const char *phase, const char *name)
 {
 	const struct run_part *p = part_of(r, phase);

@@ -59,6 +59,7 @@ START_TEST(an_operation_costs_what_was_measured)
 END_TEST
 
 /* Time of one fault with many vCPUs, divided by their number: the length of what is serial. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): how many, and which */
 static uint64_t serial_ps(const char *policy, const char *vcpus, const char *range, unsigned int nr)
 {
 	enum { PAGES = 4096 };

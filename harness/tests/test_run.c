@@ -275,10 +275,102 @@ START_TEST(a_flush_waits_for_vcpus_inside_the_guest_only)
 }
 END_TEST
 
+/* The last interval of each actor in each state that began behind the first 50 us. */
+struct seen {
+	uint64_t from_ps[VM_MAX_VCPUS + 2][TIMED_NR_STATES],
+		to_ps[VM_MAX_VCPUS + 2][TIMED_NR_STATES];
+};
+
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the type of the callback */
+static void see(void *arg, uint32_t actor, enum timed_state state, uint64_t from, uint64_t to)
+{
+	struct seen *s = arg;
+
+	s->from_ps[actor][state] = from;
+	s->to_ps[actor][state] = to;
+}
+
+/* A vCPU that computes for a long time is stopped when the interrupt reaches it: after it was sent, and the
+ * sender waits until the vCPU is out.  What it had left to compute is not lost. */
+START_TEST(an_interrupt_arrives_after_it_was_sent_and_before_it_is_answered)
+{
+	static const char text[] =
+		"scenario name=kick arch=x86 vcpus=2 code=0 trace=0\n"
+		"host map name=m0 size=8MiB backing=anon\n"
+		"op set_region slot=0 gpa=0 size=8MiB flags=none map=m0+0\n"
+		"guest read vcpu=0-1 gpa=0 n=2048\n"
+		"phase name=both\n"
+		"par\n"
+		"guest read vcpu=0-1 gpa=0 stride=0 n=4 think=1ms\n"
+		"host age map=m0+0 len=8MiB mode=clear_flush_young delay=1500us\n"
+		"join\n";
+	struct seen *seen = g_new0(struct seen, 1);
+	struct text_run r;
+	uint64_t latency;
+
+	text_run_init(&r, text, NULL, "x86-6.12+machine=ept", x86, NULL);
+	r.cfg.watch = see;
+	r.cfg.arg = seen;
+	text_run(&r);
+	latency = r.profile.v[COST_ipi_latency];
+	for (uint32_t v = 0; v < 2; v++) {
+		const uint64_t *mm = seen->from_ps[3], *mm_to = seen->to_ps[3];
+		/* out of the guest for the flush: the second but last time in KVM */
+		uint64_t back = seen->from_ps[v][TIMED_GUEST], done = seen->to_ps[v][TIMED_GUEST];
+
+		ck_assert_uint_gt(mm[TIMED_WAIT_ACK], 0);
+		ck_assert_uint_gt(back, mm[TIMED_WAIT_ACK]);
+		ck_assert_uint_lt(back, mm_to[TIMED_WAIT_ACK] + 10 * latency);
+		ck_assert_uint_ge(mm_to[TIMED_WAIT_ACK] - mm[TIMED_WAIT_ACK],
+				  r.profile.v[COST_guest_exit]);
+		/* four milliseconds of computing, however often it was stopped */
+		ck_assert_uint_ge(timed_vcpu(r.timed, v)->guest_ps, 4000000000);
+		ck_assert_uint_lt(done, text_run_time(&r, NULL) + 1);
+	}
+	ck_assert_uint_lt(text_run_time(&r, "both"), 4100000000);
+	ck_assert_uint_eq(text_run_stat(&r, "both", "s2_exit_kick"), 2);
+	text_run_fini(&r);
+	g_free(seen);
+}
+END_TEST
+
+/* A step that walks and then sends: the interrupt is sent when the walk's time has passed. */
+START_TEST(what_a_step_sends_leaves_at_its_end)
+{
+	static const char text[] = "scenario name=late arch=x86 vcpus=1 code=0 trace=0\n"
+				   "host map name=m0 size=2MiB backing=anon\n"
+				   "op set_region slot=0 gpa=0 size=2MiB flags=none map=m0+0\n"
+				   "guest read vcpu=0 gpa=0 n=512\n"
+				   "par\n"
+				   "guest read vcpu=0 gpa=0 stride=0 for=2ms\n"
+				   "host age map=m0+0 len=2MiB mode=clear_flush_young delay=1ms\n"
+				   "join\n";
+	struct seen *seen = g_new0(struct seen, 1);
+	struct text_run r;
+	const struct timed_line *l = NULL;
+
+	text_run_init(&r, text, NULL, "x86-6.12+machine=ept", x86, NULL);
+	r.cfg.watch = see;
+	r.cfg.arg = seen;
+	text_run(&r);
+	for (guint i = 0; i < timed_lines(r.timed)->len; i++) {
+		const struct timed_line *x =
+			&g_array_index(timed_lines(r.timed), struct timed_line, i);
+
+		l = x->line->kind == LANG_HOST_AGE ? x : l;
+	}
+	/* 512 entries are aged first */
+	ck_assert_uint_ge(seen->from_ps[0][TIMED_GUEST],
+			  l->start_ps + 512 * r.profile.v[COST_pte_write]);
+	text_run_fini(&r);
+	g_free(seen);
+}
+END_TEST
+
 /* On arm64 a broadcast invalidation interrupts nobody, and two at once take turns. */
 START_TEST(broadcast_invalidations_are_serial)
 {
-	enum { VCPUS = 8, PAGES = 512 };
+	enum { VCPUS = 8, PAGES = 512, FAULTS = VCPUS * PAGES };
 	static const char text[] = "scenario name=tlbi arch=arm64 vcpus=8 code=0 trace=0\n"
 				   "host map name=m0 size=16MiB backing=anon\n"
 				   "op set_region slot=0 gpa=0 size=16MiB flags=none map=m0+0\n"
@@ -290,9 +382,9 @@ START_TEST(broadcast_invalidations_are_serial)
 	uint64_t least;
 
 	text_run_init(&r, text, NULL, "arm64-6.1", arm, NULL);
-	least = 2ULL * VCPUS * PAGES * r.profile.v[COST_tlbi_broadcast];
+	least = 2ULL * FAULTS * r.profile.v[COST_tlbi_broadcast];
 	text_run(&r);
-	ck_assert_uint_eq(text_run_stat(&r, "relax", "s2_tlbi_ipa"), VCPUS * PAGES);
+	ck_assert_uint_eq(text_run_stat(&r, "relax", "s2_tlbi_ipa"), FAULTS);
 	ck_assert_uint_eq(text_run_stat(&r, "relax", "s2_ipi"), 0);
 	ck_assert_uint_ge(text_run_time(&r, "relax"), least);
 	text_run_fini(&r);
@@ -423,7 +515,7 @@ START_TEST(patterns_keep_their_promise)
 				ck_assert_uint_eq(min, ROUNDS);
 				ck_assert_uint_eq(max, ROUNDS);
 			} else if (op.pattern == ACCESS_UNIFORM) {
-				ck_assert_uint_lt(max, 4 * ROUNDS);
+				ck_assert_uint_lt(max, 32); /* eight expected */
 			} else {
 				/* the hottest page has a tenth: one of ten octaves */
 				ck_assert_uint_gt(max, PAGES * ROUNDS * 8 / 100);
@@ -461,6 +553,7 @@ START_TEST(bad_lines_that_time_cannot_run_are_refused)
 END_TEST
 
 /* A binary trace says what the pattern would have said; a damaged one is refused with its place. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): the header and what follows it */
 static char *trace_file(uint64_t said, uint64_t n, const char *magic)
 {
 	g_autofree char *dir = g_dir_make_tmp(NULL, NULL);
@@ -601,6 +694,8 @@ int main(void)
 	tcase_add_test(tc, deleting_a_slot_waits_for_two_grace_periods);
 	tcase_add_test(tc, a_grace_period_waits_for_a_fault_that_sleeps_in_host_page_in);
 	tcase_add_test(tc, a_flush_waits_for_vcpus_inside_the_guest_only);
+	tcase_add_test(tc, an_interrupt_arrives_after_it_was_sent_and_before_it_is_answered);
+	tcase_add_test(tc, what_a_step_sends_leaves_at_its_end);
 	tcase_add_test(tc, broadcast_invalidations_are_serial);
 	tcase_add_test(tc, a_writer_is_not_starved_by_readers);
 	tcase_add_test(tc, a_long_walk_yields_the_lock);

@@ -10,15 +10,17 @@
 
 enum {
 	OPS = 100000,
-	KIB = 1024,
 };
+
+#define KIB  UINT64_C(1024)
+#define LINE UINT64_C(64)
 
 static const struct wcache_size shapes[][WCACHE_NR_LEVELS] = {
 	{ { 1 * KIB, 4 }, { 4 * KIB, 8 }, { 16 * KIB, 16 } },
-	{ { 48 * 64, 12 }, { 5 * 11 * 64, 11 }, { 15 * 7 * 64, 15 } },
+	{ { 48 * LINE, 12 }, { 55 * LINE, 11 }, { 105 * LINE, 15 } },
 	{ { 64, 1 }, { 0, 0 }, { 2 * KIB, 2 } },
-	{ { 0, 0 }, { 3 * 64, 3 }, { 0, 0 } },
-	{ { 512, 8 }, { 1 * KIB, 16 }, { 40 * 48 * 64, 48 } },
+	{ { 0, 0 }, { 3 * LINE, 3 }, { 0, 0 } },
+	{ { 512, 8 }, { 1 * KIB, 16 }, { 1920 * LINE, 48 } },
 };
 
 enum {
@@ -114,7 +116,7 @@ START_TEST(last_level_serves_what_another_pe_brought)
 END_TEST
 
 static const struct wcache_size bad[] = {
-	{ 100, 1 }, { 64, 0 }, { 64, 2 }, { 7 * 64, 2 }, { 8ULL << 30, 16 },
+	{ 100, 1 }, { 64, 0 }, { 64, 2 }, { 7 * LINE, 2 }, { 8ULL << 30, 16 },
 };
 
 START_TEST(size_that_makes_no_sets_is_refused)
