@@ -245,6 +245,29 @@ static void violation(struct hw_xlate *x, gfn_t gfn, struct work *wk)
 	tlb_invalidate(x->hot->cfg, x->hot->t, &inv, wk);
 }
 
+void hw_translate_hint(const struct hw_xlate *x, gfn_t gfn)
+{
+	const struct pt *pt = x->pt;
+	uint32_t table = x->root, index;
+
+	for (unsigned int h = geom_root_height(&pt->geom);; h--) {
+		kvm_pfn_t number;
+		pte_t e;
+
+		index = pt_index(pt, gfn, h);
+		if (h == 0)
+			break;
+		e = *pt_entry(pt, table, index);
+		number = pte_pfn(pt->fmt, e) - pt->pfn0;
+		if (!is_plain(&x->table, e) || number - 1 >= pt->capacity - 1U)
+			return;
+		table = (uint32_t)number;
+	}
+	__builtin_prefetch(pt_entry(pt, table, index));
+	if (x->wc)
+		wcache_hint(x->wc, x->priv, x->shared, wcache_line(pt, table, index));
+}
+
 enum hw_fault hw_translate(struct hw_xlate *x, gfn_t gfn, unsigned int acc, struct hw_result *out,
 			   struct work *wk)
 {

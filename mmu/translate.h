@@ -78,6 +78,12 @@ void hw_xlate_init(struct hw_xlate *x, struct pt *pt, uint32_t root, const struc
 enum hw_fault hw_translate(struct hw_xlate *x, gfn_t gfn, unsigned int acc, struct hw_result *out,
 			   struct work *wk);
 
+/*
+ * hw_translate_hint() - @gfn will probably be translated soon: fetches what the walk will read.  Counts and
+ * changes nothing; what it fetches may be stale by then.
+ */
+void hw_translate_hint(const struct hw_xlate *x, gfn_t gfn);
+
 /* hw_leaf_entry() - the TLB_S2 entry of a walk of @gfn that ended with HW_OK; its context is unset. */
 struct tlb_entry hw_leaf_entry(const struct hw_xlate *x, gfn_t gfn, const struct hw_result *res);
 

@@ -154,6 +154,19 @@ enum wcache_level wcache_ref(const struct wcache_cfg *cfg, struct wcache *priv,
 	return WCACHE_MEMORY;
 }
 
+void wcache_hint(const struct wcache_cfg *cfg, const struct wcache *priv,
+		 const struct wcache *shared, uint32_t line)
+{
+	const struct wcache_array *l2 = &cfg->level[WCACHE_L2], *llc = &cfg->level[WCACHE_LLC];
+	const uint32_t *p = (const uint32_t *)(const void *)priv;
+	const uint32_t *s = (const uint32_t *)(const void *)shared;
+
+	if (l2->sets)
+		__builtin_prefetch(&p[l2->start + (size_t)set_of(l2, line) * l2->stride], 1);
+	if (llc->sets)
+		__builtin_prefetch(&s[llc->start + (size_t)set_of(llc, line) * llc->stride], 1);
+}
+
 static bool order_check(const struct wcache_array *a, const uint32_t *set)
 {
 	uint32_t seen = 0;

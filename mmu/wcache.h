@@ -92,6 +92,10 @@ static inline uint32_t wcache_line(const struct pt *pt, uint32_t table, uint32_t
 enum wcache_level wcache_ref(const struct wcache_cfg *cfg, struct wcache *priv,
 			     struct wcache *shared, uint32_t line);
 
+/* wcache_hint() - @line will be referenced soon: fetches the tags that it will be looked for in.  Changes nothing. */
+void wcache_hint(const struct wcache_cfg *cfg, const struct wcache *priv,
+		 const struct wcache *shared, uint32_t line);
+
 /* wcache_check() - C1 to C3 of both objects; @why receives a constant sentence on failure. */
 bool wcache_check(const struct wcache_cfg *cfg, const struct wcache *priv,
 		  const struct wcache *shared, const char **why);

@@ -16,6 +16,10 @@
 #include "model/procs.h"
 #include "model/vtlb.h"
 
+enum {
+	HINT_TABLES = 2048, /* 8 MiB of table pages */
+};
+
 static const gfn_t code_gfn = 0xe0000;
 
 const char guest_access_label[] = "guest:access";
@@ -59,6 +63,30 @@ static enum guest_stop walk_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 	return STOP_END;
 }
 
+static struct guest_access access_of(const struct ctx *c, uint64_t i)
+{
+	const struct access_file *file = c->access_files ? &c->access_files[c->me_nr] : NULL;
+
+	return access_at(&c->vm->ops[c->me_nr], file, i, c->vm->cfg->geom.page_shift);
+}
+
+/*
+ * Who misses once tends to miss again: what the next walk will read may come from memory meanwhile.  Not
+ * worth it while the tables fit a cache (measured: 1 GiB mapped by 4 KiB 5 % slower, 64 GiB 29 % faster).
+ */
+static void hint_next(const struct ctx *c, const struct vtlb_hw *hw)
+{
+	const struct actor *me = c->me;
+	const struct l_run *f = (const struct l_run *)(const void *)me->fr[me->depth - 1].loc;
+	gfn_t gfn;
+
+	if (c->vm->pt.head->nr_live < HINT_TABLES)
+		return;
+	gfn = gpa_to_gfn(&c->vm->cfg->geom, access_of(c, f->i + 1).gpa);
+	if (gfn < geom_limit(&c->vm->pt.geom))
+		hw_translate_hint(&hw->x, gfn);
+}
+
 /*
  * The same for a CPU with caches.  SIMPLIFIED: while the PML buffer is full, walks for writes go past the
  * data caches, which makes some hundred references free.
@@ -80,6 +108,7 @@ static enum guest_stop cached_access(struct ctx *c, struct vtlb_hw *hw, gfn_t gf
 		return STOP_END;
 	case TLB_HOT_MISS:
 		c->work.tlb_miss++;
+		hint_next(c, hw);
 		if (acc == ACC_W && pml_is_full(vcpu))
 			return walk_access(c, gfn, acc, res);
 		fault = hw_translate_fill(&hw->x, gfn, acc, res, &c->work);
@@ -149,13 +178,6 @@ static uint32_t fault_bits(const struct ctx *c, const struct hw_result *res, uns
 	return err;
 }
 
-static struct guest_access next_access(const struct ctx *c, const struct l_run *f)
-{
-	const struct access_file *file = c->access_files ? &c->access_files[c->me_nr] : NULL;
-
-	return access_at(&c->vm->ops[c->me_nr], file, f->i, c->vm->cfg->geom.page_shift);
-}
-
 /* Runs the guest for a step's worth of accesses, until they are done or one of them leaves the guest. */
 static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 {
@@ -168,7 +190,7 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 			f->gfn = code_gfn;
 			f->acc = ACC_X;
 		} else if (f->i < op->n && !c->vm->vcpus[c->me_nr].stop_spin) {
-			struct guest_access a = next_access(c, f);
+			struct guest_access a = access_of(c, f->i);
 
 			f->gfn = gpa_to_gfn(&c->vm->cfg->geom, a.gpa);
 			f->acc = (uint8_t)a.acc;
@@ -311,7 +333,8 @@ static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
 /* An access that became MMIO: the exit to user space, then the guest goes on behind it. */
 static void mmio_exit(struct ctx *c, struct l_run *f)
 {
-	exit_event(c, f->acc == ACC_W ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, next_access(c, f).gpa, 0);
+	exit_event(c, f->acc == ACC_W ? EXIT_MMIO_WRITE : EXIT_MMIO_READ, access_of(c, f->i).gpa,
+		   0);
 	c->work.user_exit++;
 	f->i++;
 }
