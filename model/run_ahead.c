@@ -3,6 +3,7 @@
  * The only code besides a step that moves an actor: TLB hits of a vCPU in a tight loop.  It does exactly
  * what steps of one access each would do, see the test that compares both.
  */
+#include "model/access_inline.h"
 #include "model/arm.h"
 #include "model/procs.h"
 #include "model/timed_priv.h"
@@ -72,7 +73,7 @@ uint64_t run_ahead(struct timed *t, uint32_t a, uint64_t now)
 		return now;
 	end = horizon(t, a, now);
 	for (; at < end && i < op->n && i - f->i < RUN_MAX; i++) {
-		struct guest_access x = access_at(op, &t->files[a], i, shift);
+		struct guest_access x = access_inline(op, &t->files[a], i, shift);
 		enum tlb_hot_found found = tlb_hot_probe(&hw->hot, x.gpa >> shift, x.acc);
 
 		if (found < TLB_HOT_L1)

@@ -75,6 +75,7 @@ static void interrupt_guest(struct timed *t, uint32_t v, uint64_t now)
 
 	if (ta->label != guest_access_label || ta->at == SIM_NEVER || ta->at <= now)
 		return;
+	g_assert(ta->span.state == TIMED_GUEST && ta->span.to_ps == ta->at);
 	rest = ta->at - now;
 	ta->owed_ps += rest;
 	ta->span.to_ps -= rest;
