@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "harness/bench_clock.h"
 #include "mmu/s2_pt.h"
 #include "mmu/x86_pt.h"
 
@@ -54,14 +54,6 @@ static void *reserve(size_t bytes)
 	if (p == MAP_FAILED)
 		die("out of address space");
 	return p;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
 /* Table pages for 4 KiB leaves everywhere, with room for the levels above. */

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <glib/gstdio.h>
 
 #include "harness/access_trace.h"
 #include "harness/bench_bare.h"
+#include "harness/bench_clock.h"
 #include "harness/profile.h"
 #include "mmu/x86_pt.h"
 #include "model/timed.h"
@@ -49,14 +49,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "bench_run: %s\n", what);
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
 /* The VM's tables as if every page had been touched long ago. */

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "harness/bench_bare.h"
+#include "harness/bench_clock.h"
 #include "mmu/translate.h"
 #include "mmu/x86_pt.h"
 
@@ -67,14 +67,6 @@ static void *reserve(size_t bytes)
 	if (p == MAP_FAILED)
 		die("out of address space");
 	return p;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
 static void map_all(struct bench *b)

@@ -42,7 +42,7 @@ find $folders \( -name '*.[ch]' -o -name '*.cpp' \) -exec grep -nE '^ *# *includ
 find mmu -name '*.[ch]' ! -path '*/tests/*' -exec grep -nE '^ *# *include *<(glib|time|pthread)' /dev/null {} + |
 	each "mmu/ is pure"
 
-find $folders \( -name '*.[ch]' -o -name '*.cpp' \) ! -name 'sc_*.cpp' -exec grep -nE '^ *# *include *<systemc' /dev/null {} + |
+find $folders \( -name '*.[ch]' -o -name '*.cpp' \) ! -name 'sc_*.cpp' -exec grep -nE '^ *# *include *[<]systemc' /dev/null {} + |
 	each "only model/sc_*.cpp knows SystemC"
 
 # --- Below harness/ there is no clock, no dice, no environment.
