@@ -221,7 +221,8 @@ static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, 
 	uint64_t before = g->vcpu_mask & (BIT(v) - 1);
 	struct op *op = &s->vm->ops[v];
 	bool idle = l->kind == LANG_GUEST_NOP || l->kind == LANG_GUEST_SPIN;
-	bool endless = !idle && (g->limit != LANG_TIME_NONE || g->until_join);
+	/* n=, if it is given too, still ends the line */
+	bool endless = g->n == 1 && (g->limit != LANG_TIME_NONE || g->until_join);
 
 	if (l->kind == LANG_GUEST_UNSPIN) {
 		s->vm->vcpus[v].stop_spin = s->vm->vcpus[v].spinning;
