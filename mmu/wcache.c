@@ -154,6 +154,7 @@ enum wcache_level wcache_ref(const struct wcache_cfg *cfg, struct wcache *priv,
 	return WCACHE_MEMORY;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as wcache_ref() has them */
 void wcache_hint(const struct wcache_cfg *cfg, const struct wcache *priv,
 		 const struct wcache *shared, uint32_t line)
 {
