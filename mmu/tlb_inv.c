@@ -163,7 +163,7 @@ static enum tlb_keep inv_visit(void *arg, const struct tlb_entry *e)
 static uint64_t apply_sized(const struct tlb_cfg *cfg, struct tlb *t, const struct rule *r,
 			    struct inv_arg *a)
 {
-	const struct filter f = { .fn = inv_visit, .arg = a };
+	struct filter f = { .fn = inv_visit, .arg = a };
 	bool wide = cfg->scope == TLB_GENEROUS && is_stage2_by_gfn(r);
 	bool classes[TLB_NR_CLASSES] = {
 		[TLB_CLASS_S2] = (r->kinds & (K_S2 | K_WALK)) != 0,
@@ -177,6 +177,10 @@ static uint64_t apply_sized(const struct tlb_cfg *cfg, struct tlb *t, const stru
 	} else if (r->addr == ADDR_PAGE) {
 		removed += sized_filter_page(cfg, t, a->inv->page, &f);
 		classes[TLB_CLASS_S1] = false;
+	}
+	if (r->addr == ADDR_GFN) {
+		f.first = a->inv->gfn;
+		f.pages = a->inv->pages;
 	}
 	return removed + sized_filter(cfg, t, classes, &f);
 }

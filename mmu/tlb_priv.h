@@ -36,6 +36,8 @@ struct filter {
 	void *arg;
 	/* sized form: only entries whose tag word agrees in these bits are asked about */
 	uint64_t tag_mask, tag;
+	/* and, of S2 and S2 walk entries, only those that meet these pages; 0 pages: all */
+	uint64_t first, pages;
 };
 
 static inline unsigned int class_of(unsigned int kind)

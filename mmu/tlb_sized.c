@@ -149,12 +149,17 @@ static uint64_t *set_words(const struct tlb_hot *o, unsigned int array, uint32_t
 	return &o->t->words[bank_set_at(&o->bank[array], set)];
 }
 
-/* The entry that a way holds: all but descriptor and gfn follows from the tag word. */
-struct tlb_entry sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p)
+static uint64_t tag_page(const struct tlb_cfg *cfg, uint64_t tag)
 {
-	struct tlb_bank b = sized_bank(cfg, p.array);
-	uint64_t tag = t->words[bank_set_at(&b, p.set) + b.tags + p.way];
-	const uint64_t *data = &t->words[bank_data_at(&b, p.set, p.way)];
+	return tag >> TLB_TAG_PAGE << (cfg->index_bits * tag_height(tag));
+}
+
+/* The entry that a way holds: all but descriptor and gfn follows from the tag word. */
+static struct tlb_entry entry_in(const struct tlb_cfg *cfg, const struct tlb *t,
+				 const struct tlb_bank *b, struct place p)
+{
+	uint64_t tag = t->words[bank_set_at(b, p.set) + b->tags + p.way];
+	const uint64_t *data = &t->words[bank_data_at(b, p.set, p.way)];
 	const struct slot *s = &slots_const(t)[tag_slot(tag)];
 	struct tlb_entry e = {
 		.gfn = data[1],
@@ -168,8 +173,15 @@ struct tlb_entry sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, str
 
 	if (tag & BIT(TLB_TAG_WRITE))
 		e.access |= ACC_W;
-	e.page = tag >> TLB_TAG_PAGE << (cfg->index_bits * e.height);
+	e.page = tag_page(cfg, tag);
 	return e;
+}
+
+struct tlb_entry sized_entry(const struct tlb_cfg *cfg, const struct tlb *t, struct place p)
+{
+	struct tlb_bank b = sized_bank(cfg, p.array);
+
+	return entry_in(cfg, t, &b, p);
 }
 
 /* --- ways. */
@@ -339,6 +351,17 @@ static void entry_remove(const struct tlb_hot *o, struct place p)
 
 /* --- Filters. */
 
+/* Does the tag alone say that the filter has nothing to ask? */
+static bool is_outside(const struct tlb_cfg *cfg, const struct filter *f, uint64_t tag)
+{
+	uint64_t page = tag_page(cfg, tag);
+
+	if ((tag & f->tag_mask) != f->tag)
+		return true;
+	return f->pages && class_of(tag_kind(tag)) == TLB_CLASS_S2 &&
+	       (page >= f->first + f->pages || page + span_of(cfg, tag_height(tag)) <= f->first);
+}
+
 /* What both levels hold is seen in the second.  From the last way on: removal fills the gap from there. */
 static uint64_t filter_set(const struct tlb_hot *o, struct place p, const struct filter *f)
 {
@@ -349,10 +372,10 @@ static uint64_t filter_set(const struct tlb_hot *o, struct place p, const struct
 	for (p.way = bank_nr(set); p.way-- > 0;) {
 		struct tlb_entry e;
 
-		if ((tags[p.way] & f->tag_mask) != f->tag ||
+		if (is_outside(o->cfg, f, tags[p.way]) ||
 		    (p.array == TLB_L1 && (tags[p.way] & BIT(TLB_TAG_TWIN))))
 			continue;
-		e = sized_entry(o->cfg, o->t, p);
+		e = entry_in(o->cfg, o->t, &o->bank[p.array], p);
 		if (f->fn(f->arg, &e) == TLB_KEEP)
 			continue;
 		entry_remove(o, p);
