@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ---- arm64: stage 1 maps every address to itself, cacheable, by 1 GiB blocks -------------------- */
 
-#ifndef __aarch64__
-#error "this scenario is one of arm64"
-#endif
-
 enum {
 	AT_DONE = 0x00, /* store to where nothing is: the exit that ends an access */
 	AT_CALL = 0x04,
 	AT_READ = 0x08,
-	AT_WRITE = 0x10,
-	AT_EXEC = 0x18,
+	AT_WRITE = 0x20,
+	AT_EXEC = 0x40,
 	AT_VECTORS = 0x800,
 	AT_TABLE = 0x10000,
 	VECTOR_EL1H_SYNC = 0x200,
@@ -22,6 +18,14 @@ static void put_instruction(unsigned at, uint32_t instruction)
 	memcpy(code + at, &instruction, sizeof(instruction));
 }
 
+/* One after the other; the next place. */
+static unsigned put_instructions(unsigned at, const uint32_t *instructions, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++, at += sizeof(*instructions))
+		put_instruction(at, instructions[i]);
+	return at;
+}
+
 /* A branch from one place of the code page to another. */
 static uint32_t branch(unsigned from, unsigned to)
 {
@@ -30,12 +34,28 @@ static uint32_t branch(unsigned from, unsigned to)
 
 static void guest_code(void)
 {
+	static const uint32_t read[] = {
+		0xf8408465, /* ldr x5, [x3], #8 */
+		0xb94000a1, /* ldr w1, [x5] */
+		0xf1000484, /* subs x4, x4, #1 */
+		0x54ffffa1, /* b.ne to the first */
+	};
+	static const uint32_t write[] = {
+		0xf8408465, /* ldr x5, [x3], #8 */
+		0xb90000a1, /* str w1, [x5] */
+		0x11000421, /* add w1, w1, #1 */
+		0x12003c21, /* and w1, w1, #0xffff */
+		0xf1000484, /* subs x4, x4, #1 */
+		0x54ffff61, /* b.ne to the first */
+	};
+	unsigned at;
+
 	put_instruction(AT_DONE, 0xb9000121); /* str w1, [x9] */
 	put_instruction(AT_CALL, 0xd61f0040); /* br x2 */
-	put_instruction(AT_READ, 0xb9400001); /* ldr w1, [x0] */
-	put_instruction(AT_READ + 4, branch(AT_READ + 4, AT_DONE));
-	put_instruction(AT_WRITE, 0xb9000001); /* str w1, [x0] */
-	put_instruction(AT_WRITE + 4, branch(AT_WRITE + 4, AT_DONE));
+	at = put_instructions(AT_READ, read, sizeof(read) / sizeof(*read));
+	put_instruction(at, branch(at, AT_DONE));
+	at = put_instructions(AT_WRITE, write, sizeof(write) / sizeof(*write));
+	put_instruction(at, branch(at, AT_DONE));
 	put_instruction(AT_EXEC, 0xd61f0000); /* br x0 */
 	put_instruction(AT_VECTORS + VECTOR_EL1H_SYNC,
 			branch(AT_VECTORS + VECTOR_EL1H_SYNC, AT_DONE));
@@ -91,16 +111,18 @@ static void vcpu_start(struct vcpu *v)
 	set_reg(v, CORE_REG(regs.regs[9]), TRAP_GPA);
 }
 
-static enum outcome vcpu_access(struct vcpu *v, enum kind kind, uint64_t gpa, uint32_t *word)
+static enum outcome vcpu_access(struct vcpu *v, enum kind kind, unsigned n, uint32_t *word)
 {
 	static const unsigned at[] = {
 		[NOP] = AT_DONE, [READ] = AT_READ, [WRITE] = AT_WRITE, [EXEC] = AT_EXEC
 	};
 	enum outcome outcome = DONE;
 
-	set_reg(v, CORE_REG(regs.regs[0]), gpa);
+	set_reg(v, CORE_REG(regs.regs[0]), v->list[0]);
 	set_reg(v, CORE_REG(regs.regs[1]), *word);
 	set_reg(v, CORE_REG(regs.regs[2]), CODE_GPA + at[kind]);
+	set_reg(v, CORE_REG(regs.regs[3]), v->list_gpa);
+	set_reg(v, CORE_REG(regs.regs[4]), n);
 	for (;;) {
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			if (errno == EINTR || errno == EAGAIN)

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ---- What every reproducer does ------------------------------------------------------------- */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,22 +30,37 @@
 #ifndef KVM_DIRTY_LOG_PAGE_OFFSET
 #define KVM_DIRTY_LOG_PAGE_OFFSET 64
 #endif
+#ifndef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
+#define KVM_CAP_DIRTY_LOG_RING_ACQ_REL 223
+#endif
+#ifndef KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE
+#define KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE 228
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 enum {
 	NR_SLOTS = 512,
 	CODE_SLOT = 500,
 	NR_MAPS = 16,
+	NR_PARAMS = 8,
 	WORDS_MAX = 65536,
-	NR_WORKERS = NR_VCPUS + 2, /* the vCPUs, the VMM, the host's mm */
-	WORKER_VMM = NR_VCPUS,
-	WORKER_MM = NR_VCPUS + 1,
+	LIST_MAX = 512, /* accesses without leaving the guest */
+	SAY_MAX = 8,    /* of a kind of message */
+	ROUND_SECONDS = 60,
 	MAIN = -1,
+	EXIT_VIOLATED = 1,
+	EXIT_TROUBLE = 2,
+	EXIT_SKIP = 4, /* as KVM's selftests do */
 };
 
 #define GIB       (1ULL << 30)
 #define TRAP_GPA  0xd0000000ULL /* nothing is there */
 #define CODE_GPA  0xe0000000ULL
-#define CODE_SIZE 0x20000ULL
+#define LISTS     0x20000ULL /* in the code's slot: a page of addresses for each vCPU */
+#define LIST_SIZE (LIST_MAX * sizeof(uint64_t))
+#define CODE_SIZE (LISTS + NR_VCPUS * 0x10000ULL) /* whole pages of any size */
 #define HOST_WORD                                                                                  \
 	(REAL_PAGE / 2) /* where in a page the host writes, apart from the guest's words */
 
@@ -51,7 +72,13 @@ static _Thread_local uint64_t dice = 1;
 _Noreturn static void die(const char *what)
 {
 	perror(what);
-	exit(2);
+	exit(EXIT_TROUBLE);
+}
+
+_Noreturn static void skip(const char *what)
+{
+	printf("skip: %s: %s\n", what, strerror(errno));
+	exit(EXIT_SKIP);
 }
 
 /* An ioctl that the scenario asks for may fail; the first few say so. */
@@ -59,7 +86,7 @@ static bool tried(const char *what, int ret)
 {
 	static atomic_int said;
 
-	if (ret < 0 && atomic_fetch_add(&said, 1) < 8)
+	if (ret < 0 && atomic_fetch_add(&said, 1) < SAY_MAX)
 		fprintf(stderr, "round %lu: %s: %s\n", this_round, what, strerror(errno));
 	return ret >= 0;
 }
@@ -219,6 +246,9 @@ OPTIONAL void host_mprotect(int map, uint64_t off, uint64_t len, int prot)
 
 /* ---- Memslots, and a copy of the guest's words as a migration would make it ------------------- */
 
+/* Of slots and words, over the ioctls that change them: KVM lets only one of those in, too. */
+static pthread_mutex_t book = PTHREAD_MUTEX_INITIALIZER;
+
 static struct slot {
 	bool used, logged;
 	uint64_t model_gpa, model_size; /* of the scenario */
@@ -243,7 +273,7 @@ static void note_word(uint64_t gpa, bool write)
 		i++;
 	if (i == WORDS_MAX) {
 		fprintf(stderr, "more than %d words\n", WORDS_MAX);
-		exit(2);
+		exit(EXIT_TROUBLE);
 	}
 	words[i].gpa = gpa;
 	words[i].written |= write;
@@ -301,7 +331,7 @@ static void copy_told(void)
 OPTIONAL void set_region(unsigned slot, uint64_t gpa, uint64_t size, uint32_t flags, int map,
 			 uint64_t off)
 {
-	struct slot *s = &slots[slot], old = *s;
+	struct slot *s = &slots[slot];
 	struct slot new = {
 		.used = size != 0,
 		.logged = size != 0 && (flags & KVM_MEM_LOG_DIRTY_PAGES),
@@ -319,13 +349,18 @@ OPTIONAL void set_region(unsigned slot, uint64_t gpa, uint64_t size, uint32_t fl
 		.userspace_addr = (uintptr_t) new.host,
 	};
 
-	if (!tried("KVM_SET_USER_MEMORY_REGION", ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region)))
-		return;
-	*s = new;
-	if (s->logged && (!old.logged || old.gpa != s->gpa)) {
-		tell_all(s);
-		copy_told();
+	pthread_mutex_lock(&book);
+	if (tried("KVM_SET_USER_MEMORY_REGION",
+		  ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region))) {
+		bool logs_anew = new.logged && (!s->logged || s->gpa != new.gpa);
+
+		*s = new;
+		if (logs_anew) {
+			tell_all(s);
+			copy_told();
+		}
 	}
+	pthread_mutex_unlock(&book);
 }
 
 static uint64_t *new_bitmap(uint64_t pages)
@@ -340,15 +375,21 @@ static uint64_t *new_bitmap(uint64_t pages)
 static bool get_dirty(unsigned slot)
 {
 	struct slot *s = &slots[slot];
-	uint64_t pages = s->size / REAL_PAGE, *bitmap = new_bitmap(pages);
-	struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = bitmap };
-	bool ok = tried("KVM_GET_DIRTY_LOG", ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log));
+	uint64_t pages, *bitmap;
+	bool ok;
 
+	pthread_mutex_lock(&book);
+	pages = s->size / REAL_PAGE;
+	bitmap = new_bitmap(pages);
+	ok = tried("KVM_GET_DIRTY_LOG",
+		   ioctl(vm_fd, KVM_GET_DIRTY_LOG,
+			 &(struct kvm_dirty_log){ .slot = slot, .dirty_bitmap = bitmap }));
 	/* with manual protection only CLEAR makes later writes show, so only then it may be copied */
 	if (ok && !MANUAL) {
 		tell(s, bitmap, 0, pages);
 		copy_told();
 	}
+	pthread_mutex_unlock(&book);
 	free(bitmap);
 	return ok;
 }
@@ -359,47 +400,108 @@ static uint64_t slot_page(const struct slot *s, uint64_t page)
 	return (real_at(s->model_gpa + page * MODEL_PAGE) - s->gpa) / REAL_PAGE;
 }
 
-/* @ranges: nr pairs of first page and one past the last; nr 0: all n pages from first on. */
-OPTIONAL void clear_dirty(unsigned slot, uint64_t first, uint64_t n, const uint64_t (*ranges)[2],
-			  unsigned nr)
-{
-	struct slot *s = &slots[slot];
-	uint64_t pages = s->size / REAL_PAGE, from = slot_page(s, first) / 64 * 64, end = pages;
-	uint64_t *bitmap = new_bitmap(pages);
-	struct kvm_clear_dirty_log log = { .slot = slot, .first_page = from };
+/* Pages of the scenario, as a CLEAR line names them. */
+struct clear {
+	unsigned slot;
+	uint64_t first, n;
+	const uint64_t (*ranges)[2]; /* pairs of first page and one past the last */
+	unsigned nr_ranges;          /* 0: all n pages from first on */
+};
 
-	if ((first + n) * MODEL_PAGE < s->model_size) {
-		end = (slot_page(s, first + n) + 63) / 64 * 64;
-		end = end < pages ? end : pages;
-	}
-	log.num_pages = (uint32_t)(end > from ? end - from : 0);
-	log.dirty_bitmap = bitmap;
-	for (uint64_t p = from; nr == 0 && p < end; p++)
-		bitmap[(p - from) / 64] |= 1ULL << (p - from) % 64;
-	for (unsigned i = 0; i < nr; i++)
-		for (uint64_t k = ranges[i][0]; k < ranges[i][1]; k++) {
+static void set_bits(uint64_t *bitmap, uint64_t from, uint64_t end)
+{
+	for (uint64_t p = from; p < end; p++)
+		bitmap[p / 64] |= 1ULL << p % 64;
+}
+
+/* KVM wants whole words, but for the slot's end. */
+static void clear_pages(const struct slot *s, const struct clear *c,
+			struct kvm_clear_dirty_log *log, uint64_t *bitmap)
+{
+	uint64_t pages = s->size / REAL_PAGE, from = slot_page(s, c->first) / 64 * 64, end = pages;
+
+	if ((c->first + c->n) * MODEL_PAGE < s->model_size)
+		end = (slot_page(s, c->first + c->n) + 63) / 64 * 64;
+	end = end < pages ? end : pages;
+	end = end < from ? from : end;
+	log->first_page = from;
+	log->num_pages = (uint32_t)(end - from);
+	if (c->nr_ranges == 0)
+		set_bits(bitmap, 0, end - from);
+	for (unsigned i = 0; i < c->nr_ranges; i++)
+		for (uint64_t k = c->ranges[i][0]; k < c->ranges[i][1]; k++) {
 			uint64_t p = slot_page(s, k);
 
 			if (p >= from && p < end)
-				bitmap[(p - from) / 64] |= 1ULL << (p - from) % 64;
+				set_bits(bitmap, p - from, p - from + 1);
 		}
+}
+
+static void clear_dirty(const struct clear *c)
+{
+	struct kvm_clear_dirty_log log = { .slot = c->slot };
+	struct slot *s = &slots[c->slot];
+	uint64_t *bitmap;
+
+	pthread_mutex_lock(&book);
+	bitmap = new_bitmap(s->size / REAL_PAGE);
+	log.dirty_bitmap = bitmap;
+	clear_pages(s, c, &log, bitmap);
 	if (tried("KVM_CLEAR_DIRTY_LOG", ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &log))) {
-		tell(s, bitmap, from, end - from);
+		tell(s, bitmap, log.first_page, log.num_pages);
 		copy_told();
 	}
+	pthread_mutex_unlock(&book);
 	free(bitmap);
+}
+
+/* ---- Module parameters, for all VMs of the host: put back at the end --------------------------- */
+
+static struct param {
+	char path[80], old[16];
+} params[NR_PARAMS];
+static int nr_params;
+
+static bool write_param(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void keep_param(const char *path)
+{
+	struct param *p = &params[nr_params];
+	FILE *file;
+
+	for (int i = 0; i < nr_params; i++)
+		if (strcmp(params[i].path, path) == 0)
+			return;
+	file = nr_params < NR_PARAMS ? fopen(path, "re") : NULL;
+	if (file && fgets(p->old, sizeof(p->old), file)) {
+		snprintf(p->path, sizeof(p->path), "%s", path);
+		nr_params++;
+	}
+	if (file)
+		fclose(file);
 }
 
 OPTIONAL void set_param(const char *name, const char *value)
 {
-	char path[128];
-	int fd;
+	char path[80];
 
 	snprintf(path, sizeof(path), "/sys/module/kvm/parameters/%s", name);
-	fd = open(path, O_WRONLY);
-	tried(path, fd < 0 ? fd : (int)write(fd, value, strlen(value)));
-	if (fd >= 0)
-		close(fd);
+	keep_param(path);
+	tried(path, write_param(path, value) ? 0 : -1);
+}
+
+static void restore_params(void)
+{
+	for (int i = 0; i < nr_params; i++)
+		write_param(params[i].path, params[i].old);
 }
 
 /* ---- vCPUs ---------------------------------------------------------------------------------- */
@@ -413,9 +515,11 @@ static struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	struct kvm_dirty_gfn *ring;
-	uint32_t next;        /* in the ring */
+	uint32_t next;  /* in the ring */
+	uint64_t *list; /* its page of addresses, and where the guest sees it */
+	uint64_t list_gpa;
 	bool lost;            /* registers have to be set anew */
-	enum outcome outcome; /* of the last access, with the word that it read */
+	enum outcome outcome; /* of the last accesses, with the word read last */
 	uint32_t word;
 } vcpus[NR_VCPUS];
 
@@ -423,10 +527,13 @@ static int run_size;
 static char *code;
 static atomic_ulong outcomes[NR_OUTCOMES];
 
-/* The machine's own part: fill the code page; start a vCPU; one access. */
+/*
+ * The machine's own part: fill the code page; start a vCPU; accesses to the first n addresses of its
+ * list without leaving the guest in between, or to the first one (EXEC); the n-th word to write.
+ */
 static void guest_code(void);
 static void vcpu_start(struct vcpu *v);
-static enum outcome vcpu_access(struct vcpu *v, enum kind kind, uint64_t gpa, uint32_t *word);
+static enum outcome vcpu_access(struct vcpu *v, enum kind kind, unsigned n, uint32_t *word);
 static uint32_t word_value(uint32_t n);
 
 /* Entries of a ring that the kernel has filled. */
@@ -449,12 +556,16 @@ static void harvest_ring(struct vcpu *v)
 
 static bool reset_rings(void)
 {
+	bool ok;
+
+	pthread_mutex_lock(&book);
 	for (int i = 0; RING_BYTES && i < NR_VCPUS; i++)
 		harvest_ring(&vcpus[i]);
-	if (!tried("KVM_RESET_DIRTY_RINGS", ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0)))
-		return false;
-	copy_told();
-	return true;
+	ok = tried("KVM_RESET_DIRTY_RINGS", ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0));
+	if (ok)
+		copy_told();
+	pthread_mutex_unlock(&book);
+	return ok;
 }
 
 static void enable_cap(uint32_t cap, uint64_t arg, const char *what)
@@ -462,24 +573,33 @@ static void enable_cap(uint32_t cap, uint64_t arg, const char *what)
 	struct kvm_enable_cap enable = { .cap = cap, .args = { arg } };
 
 	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable))
-		die(what);
+		skip(what);
 }
 
 static void enable_caps(void)
 {
+	const int ring = ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING_ACQ_REL) > 0
+				 ? KVM_CAP_DIRTY_LOG_RING_ACQ_REL
+				 : KVM_CAP_DIRTY_LOG_RING;
+
 	if (MANUAL)
-		enable_cap(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, MANUAL, "manual protection");
+		enable_cap(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, MANUAL,
+			   "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2");
 	if (RING_BYTES)
-		enable_cap(RING_CAP, RING_BYTES, "dirty rings");
+		enable_cap((uint32_t)ring, RING_BYTES, "KVM_CAP_DIRTY_LOG_RING");
 	if (SPLIT_CHUNK)
-		enable_cap(228, SPLIT_CHUNK, "KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE");
+		enable_cap(KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, real_len(0, SPLIT_CHUNK),
+			   "KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE");
 	if (!ZAP_ALL)
 		enable_cap(KVM_CAP_DISABLE_QUIRKS2, 1 << 7, "KVM_X86_QUIRK_SLOT_ZAP_ALL");
 }
 
 static void vcpu_new(struct vcpu *v, int id)
 {
-	*v = (struct vcpu){ .fd = ioctl(vm_fd, KVM_CREATE_VCPU, id), .lost = true };
+	*v = (struct vcpu){ .fd = ioctl(vm_fd, KVM_CREATE_VCPU, id),
+			    .list = (uint64_t *)(void *)(code + LISTS + (size_t)id * LIST_SIZE),
+			    .list_gpa = CODE_GPA + LISTS + (uint64_t)id * LIST_SIZE,
+			    .lost = true };
 	if (v->fd < 0)
 		die("KVM_CREATE_VCPU");
 	v->run = mmap(NULL, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
@@ -566,6 +686,34 @@ OPTIONAL void line_up(void)
 		sched_yield();
 }
 
+/* How far a line of the counterexample is. */
+enum progress { WAITS, BEGUN, ENDED };
+
+static atomic_int lines[NR_LINES + 1];
+
+OPTIONAL bool is_past(unsigned line, enum progress p)
+{
+	return atomic_load(&lines[line]) >= (int)p;
+}
+
+/* Others' lines that stand before this one in the counterexample. */
+OPTIONAL void await(unsigned line, enum progress p)
+{
+	while (!is_past(line, p))
+		sched_yield();
+}
+
+OPTIONAL void set_progress(unsigned line, enum progress p)
+{
+	atomic_store(&lines[line], (int)p);
+}
+
+/* In every other round guest lines go on for as long as those that they overlapped with. */
+OPTIONAL bool hammers(void)
+{
+	return this_round % 2 == 1;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -601,6 +749,8 @@ OPTIONAL void together(const struct part *parts, unsigned n)
 {
 	expected = n;
 	atomic_store(&arrived, 0);
+	for (unsigned i = 0; i <= NR_LINES; i++)
+		atomic_store(&lines[i], WAITS);
 	for (unsigned i = 0; i < n; i++)
 		hand_over(parts[i].worker, parts[i].job);
 	for (unsigned i = 0; i < n; i++)
@@ -612,7 +762,8 @@ struct request {
 	uint64_t mask;
 	enum kind kind;
 	uint64_t gpa, n, stride, vstride;
-	bool is_real; /* addresses are ours already */
+	uint64_t over; /* begins anew behind so many bytes; 0: never */
+	bool is_real;  /* addresses are ours already */
 };
 
 static struct request request; /* of the main thread to the vCPUs */
@@ -620,23 +771,34 @@ static struct request request; /* of the main thread to the vCPUs */
 static uint64_t request_gpa(const struct request *r, int vcpu, uint64_t i)
 {
 	uint64_t rank = (uint64_t)__builtin_popcountll(r->mask & ((1ULL << vcpu) - 1));
-	uint64_t gpa = r->gpa + rank * r->vstride + i * r->stride;
+	uint64_t at = r->over ? i * r->stride % r->over : i * r->stride;
+	uint64_t gpa = r->gpa + rank * r->vstride + at;
 
 	return r->is_real ? gpa : real_at(gpa);
 }
 
-static void serve(const struct request *r)
+/* As many accesses from the i-th on as fit in one stay in the guest. */
+static unsigned serve_some(const struct request *r, uint64_t i)
 {
+	const unsigned most = r->kind == EXEC ? 1 : LIST_MAX;
+	unsigned n = r->n - i < most ? (unsigned)(r->n - i) : most;
 	struct vcpu *v = &vcpus[me];
 
-	for (uint64_t i = 0; i < r->n; i++) {
-		v->word = word_value(atomic_fetch_add(&counter, 1) + 1);
-		if (v->lost)
-			vcpu_start(v);
-		v->lost = false;
-		v->outcome = vcpu_access(v, r->kind, request_gpa(r, me, i), &v->word);
-		atomic_fetch_add(&outcomes[v->outcome], 1);
-	}
+	for (unsigned k = 0; k < n; k++)
+		v->list[k] = request_gpa(r, me, i + k);
+	v->word = word_value(atomic_fetch_add(&counter, n) + 1);
+	if (v->lost)
+		vcpu_start(v);
+	v->lost = false;
+	v->outcome = vcpu_access(v, r->kind, n, &v->word);
+	atomic_fetch_add(&outcomes[v->outcome], 1);
+	return n;
+}
+
+static void serve(const struct request *r)
+{
+	for (uint64_t i = 0; i < r->n;)
+		i += serve_some(r, i);
 }
 
 static void serve_main(void)

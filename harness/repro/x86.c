@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ---- x86: flat 32-bit protected mode without paging, so that a gpa is what an access names ----- */
 
-#ifndef __x86_64__
-#error "this scenario is one of x86"
-#endif
-
 enum {
 	AT_READ = 0x00,
 	AT_WRITE = 0x10,
-	AT_NOP = 0x20,
+	AT_NOP = 0x28,
 };
 
 static void guest_code(void)
 {
-	static const uint8_t read[] = { 0x8b, 0x06, 0xf4 };  /* mov (%esi),%eax; hlt */
-	static const uint8_t write[] = { 0x89, 0x3e, 0xf4 }; /* mov %edi,(%esi); hlt */
-	static const uint8_t nop[] = { 0xf4 };               /* hlt */
+	static const uint8_t read[] = {
+		0x8b, 0x1e,       /* mov (%esi),%ebx */
+		0x83, 0xc6, 0x08, /* add $8,%esi */
+		0x8b, 0x03,       /* mov (%ebx),%eax */
+		0x49,             /* dec %ecx */
+		0x75, 0xf6,       /* jnz to the first */
+		0xf4,             /* hlt */
+	};
+	static const uint8_t write[] = {
+		0x8b, 0x1e,                         /* mov (%esi),%ebx */
+		0x83, 0xc6, 0x08,                   /* add $8,%esi */
+		0x89, 0x3b,                         /* mov %edi,(%ebx) */
+		0x81, 0xc7, 0x00, 0x01, 0x00, 0x00, /* add $0x100,%edi */
+		0x49,                               /* dec %ecx */
+		0x75, 0xf0,                         /* jnz to the first */
+		0xf4,                               /* hlt */
+	};
+	static const uint8_t nop[] = { 0xf4 }; /* hlt */
 
 	memcpy(code + AT_READ, read, sizeof(read));
 	memcpy(code + AT_WRITE, write, sizeof(write));
@@ -60,13 +71,14 @@ static void end_instruction(struct vcpu *v)
 	v->run->immediate_exit = 0;
 }
 
-static enum outcome vcpu_access(struct vcpu *v, enum kind kind, uint64_t gpa, uint32_t *word)
+static enum outcome vcpu_access(struct vcpu *v, enum kind kind, unsigned n, uint32_t *word)
 {
 	static const unsigned at[] = { [NOP] = AT_NOP, [READ] = AT_READ, [WRITE] = AT_WRITE };
 	/* bytes of a page that nobody wrote are "add %al,(%eax)": that access is seen, too */
-	struct kvm_regs regs = { .rip = kind == EXEC ? gpa : CODE_GPA + at[kind],
+	struct kvm_regs regs = { .rip = kind == EXEC ? v->list[0] : CODE_GPA + at[kind],
 				 .rax = TRAP_GPA,
-				 .rsi = gpa,
+				 .rcx = n,
+				 .rsi = v->list_gpa,
 				 .rdi = *word,
 				 .rflags = 2 };
 	enum outcome outcome = DONE;
