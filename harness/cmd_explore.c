@@ -117,7 +117,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 
 static enum cmd_exit run(const struct replay *r, struct options *o)
 {
-	struct explore_report *out = explore_report_new(o->json);
+	struct explore_report *out = explore_report_new(o->json, !o->files.story);
 	g_autoptr(GString) text = NULL;
 	g_autoptr(GError) error = NULL;
 	enum cmd_exit code = CMD_OK;

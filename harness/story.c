@@ -62,8 +62,15 @@ struct story_step *story_add_step(struct story *s, unsigned actor, const char *o
 	step->label = clean(label);
 	step->notes = g_ptr_array_new_with_free_func(g_free);
 	step->to = STORY_NOBODY;
+	step->moves = 1;
 	g_ptr_array_add(s->steps, step);
 	return step;
+}
+
+void story_step_relabel(struct story_step *step, const char *label)
+{
+	g_free(step->label);
+	step->label = clean(label);
 }
 
 void story_step_note(struct story_step *step, const char *format, ...)
@@ -140,6 +147,15 @@ bool story_is_busy(const struct story *s, unsigned actor, unsigned i)
 	return after == s->steps->len || !story_step_at(s, after)->op;
 }
 
+unsigned story_number(const struct story *s, unsigned i)
+{
+	unsigned number = 0;
+
+	for (unsigned k = 0; k <= i; k++)
+		number += story_step_at(s, k)->moves;
+	return number;
+}
+
 unsigned story_run_end(const struct story *s, unsigned i)
 {
 	unsigned actor = story_step_at(s, i)->actor;
@@ -186,12 +202,12 @@ void story_wrap(const char *text, unsigned width, unsigned hang, GPtrArray *line
 void story_print_claim(const struct story *s, GString *out)
 {
 	const struct story_verdict *v = &s->verdict;
+	unsigned moves = s->steps->len ? story_number(s, s->steps->len - 1) : 0;
 
 	g_string_append_printf(out, "%s does not hold", v->invariant);
 	if (v->has_gfn)
 		g_string_append_printf(out, " at gfn 0x%" G_GINT64_MODIFIER "x", v->gfn);
-	g_string_append_printf(out, " after %u step%s", s->steps->len,
-			       s->steps->len == 1 ? "" : "s");
+	g_string_append_printf(out, " after %u step%s", moves, moves == 1 ? "" : "s");
 }
 
 void story_print_states(const struct story *s, GString *out)

@@ -8,7 +8,8 @@
  *  S2 Steps are in the order in which they were taken; steps of one operation follow its first,
  *     which alone has an @op, up to the next @op of the same actor.
  *  S3 Texts are single lines of UTF-8; control characters in them become spaces when they are added.
- *  S4 Printing changes nothing and gives the same bytes for the same story.
+ *  S4 A step's number in print is that of its last move; all moves of a story are numbered from 1.
+ *  S5 Printing changes nothing and gives the same bytes for the same story.
  *
  * Ownership: a story owns all its texts and steps; what is passed in is copied, what is handed out is
  * borrowed until story_free().
@@ -30,9 +31,11 @@ struct story_step {
 	char *op;         /* the scenario line that begins here; NULL in the middle of one; owned */
 	char *label;      /* the boundary reached, "tdp_map:install"; owned */
 	GPtrArray *notes; /* of char *: what happened on the way, may be empty; owned */
-	int to;           /* actor that is sent a request, an answer or a TLBI, or STORY_NOBODY */
-	bool clash;       /* the witness names this step */
-	bool ends;        /* the operation ends here; a last one without is still under way */
+	unsigned
+		moves; /* of the search that it stands for, at least 1: steps without effect are folded */
+	int to;        /* actor that is sent a request, an answer or a TLBI, or STORY_NOBODY */
+	bool clash; /* the witness names this step */
+	bool ends;  /* the operation ends here; a last one without is still under way */
 };
 
 /* What does not hold after the last step. */
@@ -85,10 +88,13 @@ unsigned story_add_actor(struct story *s, const char *name);
  * @op: the scenario line that it begins, or NULL
  * @label: the boundary that it reaches, not NULL
  *
- * Return: borrowed; the caller may set @to (S1), @clash and @ends in it.
+ * Return: borrowed; the caller may set @to (S1), @moves, @clash and @ends in it.
  */
 struct story_step *story_add_step(struct story *s, unsigned actor, const char *op,
 				  const char *label);
+
+/* story_step_relabel() - replaces the boundary reached. */
+void story_step_relabel(struct story_step *step, const char *label);
 
 /* One more note of a step, printf-like. */
 void story_step_note(struct story_step *step, const char *format, ...) G_GNUC_PRINTF(2, 3);

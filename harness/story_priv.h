@@ -23,6 +23,9 @@ bool story_takes_part(const struct story *s, unsigned actor);
 /* An operation of the actor has begun by step @i and has not ended before it. */
 bool story_is_busy(const struct story *s, unsigned actor, unsigned i);
 
+/* S4: the number that is printed with a step. */
+unsigned story_number(const struct story *s, unsigned i);
+
 /* One past the last of the steps from @i on that the same actor takes without a pause. */
 unsigned story_run_end(const struct story *s, unsigned i);
 

@@ -214,7 +214,7 @@ static void put_step(struct svg *v, unsigned i, struct run *run)
 			 &strip, 3);
 	}
 	top = v->y;
-	g_snprintf(number, sizeof(number), "%u", i + 1);
+	g_snprintf(number, sizeof(number), "%u", story_number(v->s, i));
 	put_line(run->text, x, v->y, step->clash ? STYLE_CLASH : STYLE_NOTE, number);
 	if (step->to != STORY_NOBODY)
 		put_arrow(v, step, v->y + LINE / 2);

@@ -242,7 +242,8 @@ static void put_text(struct table *t, unsigned i, enum part part, const char *te
 	char margin[MARGIN + 8] = "";
 
 	if (part == PART_LABEL)
-		g_snprintf(margin, sizeof(margin), "%5u%s", i + 1, step->clash ? "*" : "");
+		g_snprintf(margin, sizeof(margin), "%5u%s", story_number(t->s, i),
+			   step->clash ? "*" : "");
 	g_ptr_array_set_size(t->lines, 0);
 	story_wrap(text, width, CONTINUED, t->lines);
 	for (guint n = 0; n < t->lines->len; n++) {
