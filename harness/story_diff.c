@@ -159,7 +159,7 @@ static void diff_tlb(struct diff *d, uint32_t v)
 	g_autoptr(GArray) a = tlb_entries(d->a, v), b = tlb_entries(d->b, v);
 
 	if (a->len && !b->len) {
-		say(d, true, "v%u's TLB and walk cache: all %u entries dropped", v, a->len);
+		say(d, true, "v%u's TLB and walk cache: all dropped", v);
 		return;
 	}
 	for (guint i = 0; i < a->len; i++) {
@@ -218,7 +218,7 @@ static void diff_notes(struct diff *d)
 			say(d, true, "the hardware sets D of gfn=" HEX, n->gfn);
 			break;
 		case NOTE_CLOSED:
-			say(d, true, "SRCU: nobody reads the old memslots any more");
+			say(d, true, "synchronize_srcu() is over");
 			break;
 		case NOTE_WARN:
 			say(d, true, "WARN: %s", n->what);
@@ -356,8 +356,8 @@ static void diff_entries(struct diff *d)
 		if (strcmp(old, now) == 0 && !strstr(frames, "->"))
 			continue; /* a new table's entries, or bits that mean nothing to others */
 		if (n++ < ENTRIES_MAX)
-			say(d, true, "%s gfn=" HEX " size=%s %s -> %s%s", kind, e.gfn, size, old,
-			    now, frames);
+			say(d, true, "%s gfn=" HEX " size=%s%s %s -> %s", kind, e.gfn, size, frames,
+			    old, now);
 		g_array_append_val(d->out->entries, range);
 	}
 	if (n > ENTRIES_MAX)

@@ -199,7 +199,7 @@ static struct story_step *fold(struct build *b, unsigned actor, const struct fin
 	if (!last || !b->quiet || last->actor != actor || last->ends || m->begins)
 		return NULL;
 	both = g_strdup_printf("%s .. %s", b->first, label);
-	story_step_relabel(last, both);
+	story_step_relabel(last, strcmp(b->first, label) == 0 ? label : both);
 	last->moves++;
 	return last;
 }

@@ -14,6 +14,7 @@ enum {
 	COLUMN_GAP = 28,     /* between boxes of neighbours */
 	RUN_GAP = 14,        /* between a box and the next one below */
 	HEAD_HEIGHT = 28,    /* actor's name */
+	HEAD_EVERY = 900,    /* a long diagram names its actors again, between two boxes */
 	NUMBER_CHARS = 4,    /* "12  " before a label */
 	NOTE_CHARS = 6,      /* a note's indent */
 	TEXT_CHARS = 52,     /* longer texts are wrapped ... */
@@ -365,7 +366,7 @@ void story_print_svg(const struct story *s, GString *out)
 {
 	g_autoptr(GString) lifelines = g_string_new(NULL);
 	struct svg v = { .s = s };
-	int top;
+	int top, head;
 
 	v.lanes = g_new0(struct lane, s->actors->len);
 	v.behind = g_string_new(NULL);
@@ -374,9 +375,14 @@ void story_print_svg(const struct story *s, GString *out)
 	put_title(&v);
 	put_heads(&v);
 	top = v.y - RUN_GAP;
+	head = v.y;
 	for (unsigned i = 0; i < s->steps->len;) {
 		unsigned end = story_run_end(s, i);
 
+		if (v.y - head > HEAD_EVERY) {
+			put_heads(&v);
+			head = v.y;
+		}
 		put_run(&v, i, end);
 		i = end;
 	}
