@@ -33,6 +33,13 @@ static void say(struct diff *d, bool matters, const char *format, ...)
 	d->out->matters |= matters;
 }
 
+static void about(struct diff *d, gfn_t gfn, uint64_t n)
+{
+	struct gfn_range range = { gfn, gfn + n };
+
+	g_array_append_val(d->out->about, range);
+}
+
 /* ---- locks and waiting ----------------------------------------------------------------------- */
 
 static const char *const lock_names[OBJ_NR_LOCKS] = {
@@ -203,11 +210,13 @@ static void diff_notes(struct diff *d)
 
 		switch ((enum note_kind)n->kind) {
 		case NOTE_RETIRE:
+			about(d, n->gfn, 1);
 			say(d, true, "the %s gfn=" HEX " completes in frame " HEX "%s",
 			    access_name(n->acc), n->gfn, n->pfn,
 			    !has_tlb || filled_tlb(d) ? "" : ": TLB hit");
 			break;
 		case NOTE_STOPPED:
+			about(d, n->gfn, n->n);
 			say(d, true, "invalidate_range_start is over for gfn=" HEX " n=" HEX,
 			    n->gfn, n->n);
 			break;
@@ -293,8 +302,10 @@ static void diff_log(struct diff *d, const struct memslot *a, const struct memsl
 		uint64_t was = d->a->words[a->bitmap + p / 64] >> p % 64 & 1;
 		uint64_t now = d->b->words[b->bitmap + p / 64] >> p % 64 & 1;
 
-		if (was != now)
-			g_string_append_printf(text, " %c" HEX, now ? '+' : '-', p);
+		if (was == now)
+			continue;
+		about(d, b->base_gfn + p, 1);
+		g_string_append_printf(text, " %c" HEX, now ? '+' : '-', p);
 	}
 	if (text->len)
 		say(d, true, "dirty bitmap of slot %u:%s", b->id, text->str);
@@ -347,7 +358,6 @@ static void diff_entries(struct diff *d)
 
 	while (inv_next_change(&t, &at, &e)) {
 		char size[TEXT_MAX], old[TEXT_MAX], now[TEXT_MAX], frames[TEXT_MAX];
-		struct gfn_range range = { e.gfn, e.gfn + geom_pages(g, e.height) };
 
 		height_name(g, e.height, size, sizeof(size));
 		observe_entry(d->b, e.old, e.height, old, sizeof(old));
@@ -358,7 +368,8 @@ static void diff_entries(struct diff *d)
 		if (n++ < ENTRIES_MAX)
 			say(d, true, "%s gfn=" HEX " size=%s%s %s -> %s", kind, e.gfn, size, frames,
 			    old, now);
-		g_array_append_val(d->out->entries, range);
+		if (*frames || pte_is_table(d->b->pt.fmt, e.old, e.height))
+			about(d, e.gfn, geom_pages(g, e.height));
 	}
 	if (n > ENTRIES_MAX)
 		say(d, true, "and %u more", n - ENTRIES_MAX);
@@ -388,6 +399,23 @@ static bool joins(const struct host_view *first, const struct host_view *v, uint
 	       (!v->present || (first->writable == v->writable && first->pfn + n == v->pfn));
 }
 
+/* gfns of the first address space that the host's pages back. */
+static void about_host(struct diff *d, hva_t hva, uint64_t n)
+{
+	unsigned int set = memslots_active(d->b, 0), shift = d->b->cfg->geom.page_shift;
+
+	for (uint32_t i = 0; i < d->b->st->sets[0][set].count; i++) {
+		const struct memslot *s = &d->b->slots[memslots_ids(d->b, 0, set)[i]];
+
+		for (uint64_t p = 0; p < n; p++) {
+			uint64_t page = (hva + (p << shift) - s->hva) >> shift;
+
+			if (hva + (p << shift) >= s->hva && page < s->npages)
+				about(d, s->base_gfn + page, 1);
+		}
+	}
+}
+
 static void end_run(struct diff *d, struct host_run *r)
 {
 	unsigned int shift = d->b->cfg->geom.page_shift;
@@ -395,6 +423,7 @@ static void end_run(struct diff *d, struct host_run *r)
 
 	view_text(&r->was, was);
 	view_text(&r->now, now);
+	about_host(d, r->map->hva + (r->page << shift), r->n);
 	if (r->n == 1)
 		say(d, true, "host page %s+" HEX ": %s -> %s", r->map->name, r->page << shift, was,
 		    now);

@@ -10,9 +10,9 @@
 
 struct story_diff {
 	GPtrArray *notes; /* of char *, appended to */
-	GArray *entries;  /* of struct gfn_range, appended to: what changed entries map */
-	bool matters;     /* set when others can see it: more than the actor's own progress */
-	int to; /* actor that the move sends a request, an interrupt or an answer; or -1 */
+	GArray *about; /* of struct gfn_range, appended to: gfns that leaves, host, log, accesses ... name */
+	bool matters; /* set when others can see it: more than the actor's own progress */
+	int to;       /* actor that the move sends a request, an interrupt or an answer; or -1 */
 };
 
 /* story_diff() - of one move; all but @d's .to is the caller's to begin with. */

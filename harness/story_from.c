@@ -23,7 +23,7 @@ struct build {
 	bool quiet;      /* the last step did nothing that others see */
 	char *first;     /* its first label */
 	GString *text;   /* observations of a move */
-	GArray *entries; /* struct gfn_range, of a move */
+	GArray *about;   /* struct gfn_range, of a move */
 	GArray *touched; /* struct touched */
 };
 
@@ -222,16 +222,16 @@ static struct story_step *step_for(struct build *b, const struct finding_move *m
 
 static void note_touched(struct build *b)
 {
-	for (guint i = 0; i < b->entries->len; i++) {
+	for (guint i = 0; i < b->about->len; i++) {
 		struct touched t = { b->story->steps->len - 1,
-				     g_array_index(b->entries, struct gfn_range, i) };
+				     g_array_index(b->about, struct gfn_range, i) };
 
 		g_array_append_val(b->touched, t);
 	}
-	g_array_set_size(b->entries, 0);
+	g_array_set_size(b->about, 0);
 }
 
-/* The step before @last that changed what maps the gfn. */
+/* The last step before @last that was about the gfn. */
 static void mark_cause(struct build *b, gfn_t gfn, unsigned last)
 {
 	for (guint i = b->touched->len; i-- > 0;) {
@@ -259,7 +259,7 @@ static void on_move(void *arg, const struct finding_move *m)
 {
 	struct build *b = arg;
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-	struct story_diff diff = { .notes = notes, .entries = b->entries };
+	struct story_diff diff = { .notes = notes, .about = b->about };
 	struct story_step *step;
 
 	take_observations(b, notes);
@@ -286,14 +286,14 @@ struct story *story_from_finding(const struct explore_cfg *cfg, const struct exp
 	struct build b = { .cfg = cfg, .f = f };
 
 	b.text = g_string_new(NULL);
-	b.entries = g_array_new(FALSE, FALSE, sizeof(struct gfn_range));
+	b.about = g_array_new(FALSE, FALSE, sizeof(struct gfn_range));
 	b.touched = g_array_new(FALSE, FALSE, sizeof(struct touched));
 	finding_walk(cfg, f, &visitor, &b);
 	if (!f->path->len)
 		set_verdict(&b, NULL);
 	recorder_free(b.rec);
 	g_string_free(b.text, TRUE);
-	g_array_unref(b.entries);
+	g_array_unref(b.about);
 	g_array_unref(b.touched);
 	g_free(b.first);
 	return b.story;
