@@ -471,6 +471,7 @@ static void put_all(const struct repro *r, const char *appendix)
 	put_head(r);
 	put_constants(r);
 	put_builtin(r, "core");
+	put_builtin(r, "threads");
 	put_machine(r);
 	put_scenario(r);
 	put_builtin(r, "main");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines of a scenario as statements of C, in the words of harness/repro/core.c.
+ * Lines of a scenario as statements of C, in the words of harness/repro/core.c and threads.c.
  */
 #include <string.h>
 
