@@ -400,14 +400,15 @@ static bool joins(const struct host_view *first, const struct host_view *v, uint
 }
 
 /* gfns of the first address space that the host's pages back. */
-static void about_host(struct diff *d, hva_t hva, uint64_t n)
+static void about_host(struct diff *d, const struct host_run *r)
 {
 	unsigned int set = memslots_active(d->b, 0), shift = d->b->cfg->geom.page_shift;
+	hva_t hva = r->map->hva + (r->page << shift);
 
 	for (uint32_t i = 0; i < d->b->st->sets[0][set].count; i++) {
 		const struct memslot *s = &d->b->slots[memslots_ids(d->b, 0, set)[i]];
 
-		for (uint64_t p = 0; p < n; p++) {
+		for (uint64_t p = 0; p < r->n; p++) {
 			uint64_t page = (hva + (p << shift) - s->hva) >> shift;
 
 			if (hva + (p << shift) >= s->hva && page < s->npages)
@@ -423,7 +424,7 @@ static void end_run(struct diff *d, struct host_run *r)
 
 	view_text(&r->was, was);
 	view_text(&r->now, now);
-	about_host(d, r->map->hva + (r->page << shift), r->n);
+	about_host(d, r);
 	if (r->n == 1)
 		say(d, true, "host page %s+" HEX ": %s -> %s", r->map->name, r->page << shift, was,
 		    now);

@@ -62,6 +62,7 @@ struct told {
 	const struct explore_finding *f;
 };
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a file's text, then a line */
 static void told_init(struct told *t, const char *text, const char *policy)
 {
 	const struct record_scenario *scen;
@@ -275,7 +276,8 @@ END_TEST
 /* Some way to the program's end, another one for each seed; as if it led to a deadlock. */
 static struct explore_finding some_path(const struct explore_cfg *cfg, uint32_t seed)
 {
-	struct explore_finding f = { .inv = INV_PROG, .why = (char *)(uintptr_t) "nobody moves" };
+	static char nobody[] = "nobody moves";
+	struct explore_finding f = { .inv = INV_PROG, .why = nobody };
 	struct note notes[NOTES_MAX];
 	struct move list[MOVES_MAX];
 	struct explore_start s;
@@ -332,6 +334,7 @@ END_TEST
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as above */
 static GString *program_of(struct told *t, const char *text, const char *policy)
 {
 	GString *out = g_string_new(NULL);
@@ -453,8 +456,10 @@ static const struct {
 
 static struct repro_names some_names(GPtrArray *maps)
 {
-	g_ptr_array_add(maps, (gpointer)(uintptr_t) "m0");
-	g_ptr_array_add(maps, (gpointer)(uintptr_t) "m1");
+	static char m0[] = "m0", m1[] = "m1";
+
+	g_ptr_array_add(maps, m0);
+	g_ptr_array_add(maps, m1);
 	return (struct repro_names){ .maps = maps,
 				     .page = 0x1000,
 				     .block = 0x4000,
