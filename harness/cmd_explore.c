@@ -8,6 +8,7 @@
 
 #include "harness/cmd.h"
 #include "harness/explore.h"
+#include "harness/explore_priv.h"
 #include "harness/explore_print.h"
 #include "harness/output.h"
 #include "harness/replay.h"
@@ -96,7 +97,10 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 		g_strlcpy(s.inject, o->inject, sizeof(s.inject));
 	if (o->geom)
 		g_strlcpy(s.geom, o->geom, sizeof(s.geom));
+	if (getenv("MOVERS"))
+		cfg.movers = g_new0(struct movers, 1);
 	result = explore(&cfg, &error);
+	if (cfg.movers) movers_print(cfg.movers);
 	if (cfg.tick)
 		fprintf(stderr, "\r\033[K");
 	if (!result)
