@@ -8,6 +8,7 @@
 
 #include "harness/cmd.h"
 #include "harness/explore.h"
+#include "harness/explore_priv.h"
 #include "harness/explore_print.h"
 #include "harness/explore_story.h"
 #include "harness/output.h"
@@ -101,7 +102,10 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 	if (!explore_files_check(&o->files, &cfg, &error))
 		return cmd_fail(CMD_USAGE, "explore", "%s: scenario '%s': %s", r->file->name, s.name,
 				error->message);
+	if (getenv("MOVERS"))
+		cfg.movers = g_new0(struct movers, 1);
 	result = explore(&cfg, &error);
+	if (cfg.movers) movers_print(cfg.movers);
 	if (cfg.tick)
 		fprintf(stderr, "\r\033[K");
 	if (!result)

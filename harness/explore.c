@@ -139,15 +139,29 @@ static void put_found(struct worker *w, struct found *f, size_t bytes)
 		g_byte_array_append(w->out, w->code, (guint)bytes);
 }
 
-/* Makes one move in a copy and says where it leads. */
-static bool try_move(struct worker *w, struct found *f)
+/* Where the child, @w->changed lines of which are not the parent's, leads. */
+static void put_child(struct worker *w, const struct wait_at *at, struct found *f)
+{
+	const struct explore_run *r = w->run;
+	size_t bytes = 0;
+
+	f->hash = state_rehash(at->hash, w->parent, w->child, &w->changed);
+	f->known = state_set_find(r->set, f->hash);
+	if (f->known == STATE_NONE) {
+		w->all = w->differs;
+		state_lines_add(&w->all, &w->changed);
+		bytes = state_encode(w->child, r->start.vm, &w->all, w->code);
+	}
+	put_found(w, f, bytes);
+}
+
+/* Makes one move and says where it leads; the child is the parent again afterwards. */
+static bool try_move(struct worker *w, const struct wait_at *at, struct found *f)
 {
 	const struct explore_run *r = w->run;
 	struct transition t = { .before = w->parent, .after = w->child, .c = &w->ctx, .mv = f->mv };
 	struct witness wit;
-	size_t bytes;
 
-	vm_copy(w->child, w->parent);
 	w->ctx.work.guest_entry = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
@@ -161,10 +175,9 @@ static bool try_move(struct worker *w, struct found *f)
 		f->inv = (uint8_t)inv_check_end(w->child, r->mask, &wit);
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
-	bytes = state_encode(w->child, r->start.vm, w->code);
-	f->hash = state_hash(w->code, bytes);
-	f->known = state_set_find(r->set, f->hash);
-	put_found(w, f, f->known == STATE_NONE ? bytes : 0);
+	state_diff(w->child, w->parent, &w->changed);
+	put_child(w, at, f);
+	state_restore(w->child, w->parent, &w->changed);
 	return true;
 }
 
@@ -187,6 +200,10 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		f.last = true;
 		put_found(w, &f, 0);
 	}
+	if (r->cfg->movers) {
+		movers_look(w, list, n);
+		w->ctx.vm = w->child;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int picks = 1;
 
@@ -194,7 +211,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
 			if (list[i].kind == MOVE_STEP)
 				f.mv.k = (uint8_t)k;
-			if (!try_move(w, &f))
+			if (!try_move(w, at, &f))
 				return false;
 			if (list[i].kind == MOVE_STEP && w->ctx.pick_of)
 				picks = w->ctx.pick_of;
@@ -211,9 +228,12 @@ static gpointer work(gpointer data)
 	for (uint32_t i = w->first; i < w->first + w->n; i++) {
 		const struct wait_at *at = &g_array_index(w->batch->where, struct wait_at, i);
 
-		state_decode(w->parent, r->start.vm, w->batch->codes->data + at->at, at->bytes);
+		state_decode(w->parent, w->batch->codes->data + at->at, at->bytes, &w->differs);
+		state_restore(w->child, w->parent, &w->differs);
 		if (!expand(w, at))
 			return NULL;
+		state_restore(w->parent, r->start.vm, &w->differs);
+		state_restore(w->child, r->start.vm, &w->differs);
 	}
 	return NULL;
 }
@@ -242,7 +262,7 @@ static void add_waiting(struct explore_run *r, const struct found *f, const uint
 {
 	struct batch *b = g_queue_peek_tail(&r->waiting);
 	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
-	struct wait_at at = { .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+	struct wait_at at = { .hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
 
 	if (!b || b->where->len >= size) {
 		b = batch_new();
@@ -452,7 +472,9 @@ static void make_workers(struct explore_run *r)
 		w->parent = vm_new(cfg);
 		w->child = vm_new(cfg);
 		w->ctx = ctx_for(w->child, w->notes);
-		w->code = g_malloc(state_code_max(state_words(r->start.vm)));
+		vm_copy(w->parent, r->start.vm);
+		vm_copy(w->child, r->start.vm);
+		w->code = g_malloc(state_code_max(r->start.vm));
 		w->out = g_byte_array_new();
 	}
 }
@@ -473,7 +495,7 @@ static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 	r->result->findings = g_ptr_array_new();
 	r->result->state_bytes = vm_state_bytes(r->start.vm);
 	make_workers(r);
-	f.hash = state_hash(r->workers[0].code, 0); /* the start differs from itself nowhere */
+	f.hash = state_hash(r->start.vm);
 	(void)state_set_add(r->set, f.hash, 0);
 	add_state(r, &f, r->workers[0].code);
 }

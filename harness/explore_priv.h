@@ -33,6 +33,13 @@ struct graph {
 	GArray *of;    /* struct edges_of, an element a state */
 };
 
+enum { MOVERS_PC = 1024 };
+struct mover { uint64_t states, left, right, blocked; const char *label; const char *why[6]; unsigned nr_why; struct move next[16]; unsigned nr_next; };
+struct movers { struct mover at[NR_PROCS][MOVERS_PC]; struct vm *s_a, *s_b, *s_2; };
+struct worker;
+void movers_look(struct worker *w, const struct move *list, unsigned int n);
+void movers_print(const struct movers *m);
+
 /* One thread's means. */
 struct worker {
 	struct explore_run *run;
@@ -40,6 +47,9 @@ struct worker {
 	struct ctx ctx;
 	struct note notes[NOTES_MAX];
 	uint8_t *code;
+	struct state_lines differs; /* lines of .parent that are not the start's */
+	struct state_lines changed; /* lines of .child that are not .parent's */
+	struct state_lines all;
 	GByteArray *out;   /* struct found_head and short form, one after the other */
 	const struct batch *batch; /* what the round expands */
 	uint32_t first, n;         /* its part of it */
@@ -77,6 +87,7 @@ struct explore_run {
 };
 
 struct wait_at {
+	struct vm_hash hash;
 	uint32_t at, bytes; /* of the short form */
 	uint32_t number;
 	uint32_t depth;

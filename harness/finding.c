@@ -22,7 +22,7 @@ struct walk_on {
 };
 
 /* What the explorer saw after the last move; NULL: not a matter of one move. */
-static const struct witness *last_look(const struct walk_on *w, const struct transition *t,
+static const struct witness *last_look(const struct walk_on *w, struct transition *t,
 				       struct witness *wit)
 {
 	enum inv inv = w->f->inv;

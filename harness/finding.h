@@ -11,8 +11,7 @@
 struct finding_move {
 	unsigned int number; /* from 1 */
 	struct move mv;
-	const struct vm *before;
-	struct vm *after;
+	const struct vm *before, *after;
 	const struct ctx *c;          /* as moves_make() left it: label, notes, ret, ... */
 	const struct lang_line *line; /* the mover's; NULL: no actor moved, see enum move_kind */
 	bool begins, ends;            /* the line begins, or ends, with this move */

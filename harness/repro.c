@@ -23,6 +23,8 @@ struct run {
 	const struct lang_line *line;
 	uint32_t actor;
 	uint32_t began, ended; /* moves; NEVER: it was under way at the end */
+	uint32_t done;         /* all its accesses had completed or become exits; NEVER: no */
+	uint64_t accesses;     /* that have, so far */
 };
 
 struct repro {
@@ -96,21 +98,45 @@ static void on_start(void *arg, struct vm *vm)
 	}
 }
 
+static bool is_access(const struct lang_line *l)
+{
+	return l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC;
+}
+
+static void count_accesses(struct run *run, const struct finding_move *m)
+{
+	for (unsigned int i = 0; i < m->c->nr_notes; i++)
+		run->accesses +=
+			m->c->notes[i].kind == NOTE_RETIRE || m->c->notes[i].kind == NOTE_EXIT;
+	if (run->done == NEVER && run->accesses >= run->line->u.guest.n)
+		run->done = m->number;
+}
+
 static void on_move(void *arg, const struct finding_move *m)
 {
 	struct repro *r = arg;
-	struct run run = {
-		.line = m->line, .actor = m->mv.who, .began = m->number, .ended = NEVER
-	};
+	uint32_t *open = m->mv.kind <= MOVE_STEP ? &r->open[m->mv.who] : NULL;
+	struct run *run;
 
 	if (m->begins && repro_has_code(m->line)) {
-		g_array_append_val(r->runs, run);
-		r->open[run.actor] = r->runs->len;
+		struct run new_run = { .line = m->line,
+				       .actor = m->mv.who,
+				       .began = m->number,
+				       .ended = NEVER,
+				       .done = NEVER };
+
+		g_array_append_val(r->runs, new_run);
+		*open = r->runs->len;
 	}
-	if (!m->ends || !r->open[run.actor])
+	if (!open || !*open)
 		return;
-	g_array_index(r->runs, struct run, r->open[run.actor] - 1).ended = m->number;
-	r->open[run.actor] = 0;
+	run = &g_array_index(r->runs, struct run, *open - 1);
+	if (is_access(run->line))
+		count_accesses(run, m);
+	if (!m->ends)
+		return;
+	run->ended = m->number;
+	*open = 0;
 }
 
 static const struct run *run_at(const struct repro *r, guint i)
@@ -168,7 +194,8 @@ static void put_head(const struct repro *r)
 			 "this machine cannot run it (no /dev/kvm, a capability that is missing).");
 	put_paragraph(r,
 		      "A line that had ended in the counterexample before another one began does "
-		      "so here. Lines that overlapped start after random delays.");
+		      "so here. Lines that overlapped start after random delays; in every other "
+		      "round vCPUs go on accessing for as long as the others need.");
 	g_string_append(r->out, " */\n\n");
 }
 
@@ -237,11 +264,6 @@ static void put_line_comment(const struct repro *r, const struct lang_line *l, c
 	g_string_append(r->out, " */\n");
 }
 
-static bool is_access(const struct lang_line *l)
-{
-	return l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC;
-}
-
 static void put_words(const struct repro *r)
 {
 	g_string_append(r->out,
@@ -258,29 +280,43 @@ static void put_words(const struct repro *r)
 	g_string_append(r->out, "}\n\n");
 }
 
+/* How far a run of another actor has to be before a run that began with move @began. */
+enum await {
+	AWAIT_BEGUN,
+	AWAIT_DONE, /* its accesses; the guest may still be inside */
+	AWAIT_ENDED,
+};
+
+static enum await await_of(const struct run *other, uint32_t began)
+{
+	if (other->ended < began)
+		return AWAIT_ENDED;
+	return other->done < began ? AWAIT_DONE : AWAIT_BEGUN;
+}
+
 /*
- * What has to be over, or at least begun, before run @i: the last run of each other actor. @known: of
- * each actor the run and the progress that were awaited last, as 2 * run + progress.
+ * What has to be over, or at least begun, before run @i: the last run of each other actor. A vCPU whose
+ * accesses are done and that is still inside the guest has ended its line here, or is hammering.
+ * @known: of each actor the run and the progress that were awaited last, as 4 * run + progress.
  */
 static void put_awaits(const struct repro *r, guint i, uint32_t *known)
 {
+	static const char *const progress[] = { "BEGUN", "hammers() ? BEGUN : ENDED", "ENDED" };
 	const struct run *run = run_at(r, i);
 
 	for (uint32_t a = 0; a < r->nr_actors; a++) {
+		enum await await;
 		guint j = i;
-		uint32_t now;
-		bool ended;
 
 		while (a != run->actor && j > 0 && run_at(r, j - 1)->actor != a)
 			j--;
 		if (a == run->actor || j == 0)
 			continue;
-		ended = run_at(r, j - 1)->ended < run->began;
-		now = 2 * j + ended;
-		if (now > known[a])
+		await = await_of(run_at(r, j - 1), run->began);
+		if (4 * j + await > known[a])
 			g_string_append_printf(r->out, "\tawait(%u, %s);\n", j - 1,
-					       ended ? "ENDED" : "BEGUN");
-		known[a] = MAX(known[a], now);
+					       progress[await]);
+		known[a] = MAX(known[a], 4 * j + await);
 	}
 }
 

@@ -334,8 +334,15 @@ static void diff_slots_of(struct diff *d, unsigned int as)
 
 /* ---- entries of the tables ------------------------------------------------------------------- */
 
+/* An entry that a move changed. */
+struct changed {
+	gfn_t gfn;
+	unsigned int height;
+	pte_t old, now;
+};
+
 /* The frames of leaves: " frame=0x4", " frame=0x4->0x8"; empty without a leaf. */
-static void frames_text(const struct pte_fmt *f, const struct leaf *e, char *out)
+static void frames_text(const struct pte_fmt *f, const struct changed *e, char *out)
 {
 	bool was = pte_is_leaf(f, e->old, e->height), is = pte_is_leaf(f, e->now, e->height);
 	kvm_pfn_t old = was ? pte_pfn(f, e->old) : 0, now = is ? pte_pfn(f, e->now) : old;
@@ -347,29 +354,46 @@ static void frames_text(const struct pte_fmt *f, const struct leaf *e, char *out
 		g_snprintf(out, TEXT_MAX, " frame=" HEX, now);
 }
 
+/* @n: entries named so far. */
+static void diff_entry(struct diff *d, const struct changed *e, unsigned int *n)
+{
+	const struct pt_geom *g = &d->b->cfg->geom;
+	char size[TEXT_MAX], old[TEXT_MAX], now[TEXT_MAX], frames[TEXT_MAX];
+
+	height_name(g, e->height, size, sizeof(size));
+	observe_entry(d->b, e->old, e->height, old, sizeof(old));
+	observe_entry(d->b, e->now, e->height, now, sizeof(now));
+	frames_text(d->b->pt.fmt, e, frames);
+	if (strcmp(old, now) == 0 && !strstr(frames, "->"))
+		return; /* a new table's entries, or bits that mean nothing to others */
+	if ((*n)++ < ENTRIES_MAX)
+		say(d, true, "%s gfn=" HEX " size=%s%s %s -> %s",
+		    g->arch == PT_X86 ? "SPTE" : "PTE", e->gfn, size, frames, old, now);
+	if (*frames || pte_is_table(d->b->pt.fmt, e->old, e->height))
+		about(d, e->gfn, geom_pages(g, e->height));
+}
+
+/* Entries of tables that are in use after the move. */
 static void diff_entries(struct diff *d)
 {
-	struct transition t = { .before = d->a, .after = d->m->after };
-	const struct pt_geom *g = &d->b->cfg->geom;
-	const char *kind = g->arch == PT_X86 ? "SPTE" : "PTE";
+	const struct pt *a = &d->a->pt, *b = &d->b->pt;
+	uint32_t end = max_u32(a->head->high_water, b->head->high_water);
 	unsigned int n = 0;
-	struct leaf e;
-	uint64_t at = 0;
 
-	while (inv_next_change(&t, &at, &e)) {
-		char size[TEXT_MAX], old[TEXT_MAX], now[TEXT_MAX], frames[TEXT_MAX];
+	for (uint32_t t = 1; t < end; t++) {
+		bool was_live = a->meta[t].state == PT_LIVE;
 
-		height_name(g, e.height, size, sizeof(size));
-		observe_entry(d->b, e.old, e.height, old, sizeof(old));
-		observe_entry(d->b, e.now, e.height, now, sizeof(now));
-		frames_text(d->b->pt.fmt, &e, frames);
-		if (strcmp(old, now) == 0 && !strstr(frames, "->"))
-			continue; /* a new table's entries, or bits that mean nothing to others */
-		if (n++ < ENTRIES_MAX)
-			say(d, true, "%s gfn=" HEX " size=%s%s %s -> %s", kind, e.gfn, size, frames,
-			    old, now);
-		if (*frames || pte_is_table(d->b->pt.fmt, e.old, e.height))
-			about(d, e.gfn, geom_pages(g, e.height));
+		for (uint32_t i = 0; b->meta[t].state == PT_LIVE && i < geom_entries(&b->geom);
+		     i++) {
+			struct changed e = { .gfn = pt_entry_gfn(b, t, i),
+					     .height = b->meta[t].height,
+					     .old = was_live ? *pt_entry(a, t, i)
+							     : (pte_t){ b->fmt->empty },
+					     .now = *pt_entry(b, t, i) };
+
+			if (!pte_eq(e.old, e.now))
+				diff_entry(d, &e, &n);
+		}
 	}
 	if (n > ENTRIES_MAX)
 		say(d, true, "and %u more", n - ENTRIES_MAX);

@@ -8,6 +8,10 @@
 #include "model/vcpu.h"
 #include "model/x86.h"
 
+enum {
+	CHANGES_MAX = 256, /* entries that a step changes: a table's, of small geometries */
+};
+
 enum inv_arch { INV_X86 = 1, INV_ARM = 2, INV_BOTH = 3 };
 
 static const struct inv_row {
@@ -58,16 +62,61 @@ uint64_t inv_applies(const struct vm_cfg *cfg)
 	return mask;
 }
 
-enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out)
+static struct leaf change_of(const struct transition *t, uint32_t table, uint32_t index, size_t at)
 {
-	for (unsigned int i = 1; i < NR_INVS; i++) {
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+
+	return (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
+			      .table = table,
+			      .index = index,
+			      .height = a->meta[table].height,
+			      .as_id = a->meta[table].as_id,
+			      .old = b->meta[table].state == PT_LIVE ? b->entries[at]
+								     : (pte_t){ a->fmt->empty },
+			      .now = a->entries[at] };
+}
+
+/* Entries of linked tables that the move changed; how many. */
+static unsigned int changed_entries(const struct transition *t, struct leaf *out)
+{
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+	uint32_t tables = max_u32(b->head->high_water, a->head->high_water);
+	uint32_t entries = (uint32_t)geom_entries(&a->geom);
+	unsigned int n = 0;
+
+	for (uint32_t table = 1; table < tables; table++) {
+		size_t first = (size_t)table * entries;
+
+		if (a->meta[table].state != PT_LIVE ||
+		    memcmp(a->entries + first, b->entries + first, entries * sizeof(pte_t)) == 0)
+			continue;
+		for (uint32_t i = 0; i < entries; i++) {
+			if (pte_eq(a->entries[first + i], b->entries[first + i]))
+				continue;
+			g_assert(n < CHANGES_MAX);
+			out[n++] = change_of(t, table, i, first + i);
+		}
+	}
+	return n;
+}
+
+enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
+{
+	struct leaf changes[CHANGES_MAX];
+	enum inv found = INV_NONE;
+
+	t->changes = changes;
+	t->nr_changes = changed_entries(t, changes);
+	for (unsigned int i = 1; i < NR_INVS && !found; i++) {
 		if (!(mask >> i & 1) || i == INV_PROG || i == INV_REST)
 			continue;
 		*out = (struct witness){ .actor = t->mv.who };
 		if (!rows[i].check(t, out))
-			return (enum inv)i;
+			found = (enum inv)i;
 	}
-	return INV_NONE;
+	t->changes = NULL;
+	t->nr_changes = 0;
+	return found;
 }
 
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why)
@@ -101,34 +150,6 @@ bool inv_quiet(const struct vm *vm, uint32_t v)
 		if (a->fr[d].proc == P_vcpu_enter)
 			inside = false; /* requests are looked at once more before it enters */
 	return !inside && (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS));
-}
-
-bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out)
-{
-	const struct pt *b = &t->before->pt, *a = &t->after->pt;
-	unsigned int bits = a->geom.index_bits;
-	uint64_t end = (uint64_t)MAX(b->head->high_water, a->head->high_water) << bits;
-
-	for (; *at < end; (*at)++) {
-		uint32_t table = (uint32_t)(*at >> bits);
-		const struct pt_meta *m = &a->meta[table];
-		uint32_t index = (uint32_t)(*at & (geom_entries(&a->geom) - 1));
-
-		if (pte_eq(a->entries[*at], b->entries[*at]) || m->state != PT_LIVE)
-			continue;
-		*out = (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
-				      .table = table,
-				      .index = index,
-				      .height = m->height,
-				      .as_id = m->as_id,
-				      .old = b->meta[table].state == PT_LIVE
-						     ? b->entries[*at]
-						     : (pte_t){ a->fmt->empty },
-				      .now = a->entries[*at] };
-		(*at)++;
-		return true;
-	}
-	return false;
 }
 
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)

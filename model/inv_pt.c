@@ -12,14 +12,11 @@ typedef const char *(*leaf_rule)(const struct transition *t, const struct leaf *
 /* Asks a rule about every entry that the move changed; the first sentence it returns is the failure. */
 static bool each_change(const struct transition *t, struct witness *w, leaf_rule rule)
 {
-	uint64_t at = 0;
-	struct leaf l;
-
-	while (inv_next_change(t, &at, &l)) {
-		const char *why = rule(t, &l);
+	for (unsigned int i = 0; i < t->nr_changes; i++) {
+		const char *why = rule(t, &t->changes[i]);
 
 		if (why)
-			return inv_fail(w, l.gfn, why);
+			return inv_fail(w, t->changes[i].gfn, why);
 	}
 	return true;
 }

@@ -31,7 +31,8 @@ PROC(make_all_cpus_request)
 {
 	BEGIN(l_req);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
-		f->sent += request_one(c, f->i, f);
+		if (request_one(c, f->i, f))
+			f->sent = f->wait;
 		STEP("make_all_cpus_request:send");
 	}
 	if (f->sent && f->wait)

@@ -2,6 +2,8 @@
 #
 # usage: test_repro.sh S2SIM
 #
+# Counterexamples in files: --story, --svg, --repro.
+#
 # Programs that 's2sim explore --repro' writes: each compiles without a warning with the compilers that are
 # there, for x86 and, where its cross compiler is installed, for arm64; with KVM it runs and sees nothing, since
 # the rules that the model had broken are whole; and it sees what a change of the program itself breaks.
@@ -129,6 +131,43 @@ for what in clear:x86-6.12+machine=ept clear:arm64-6.12 deleted:x86-6.12+machine
 	[ "$name" = ring ] && archs=x86_64
 	write "$name" "$policy" "$program" && compile_all "$program" "$archs"
 done
+
+# --- Files and refusals.
+
+# explore CODE ARGUMENT...: on the test's scenarios; the report is in $dir/report.
+explore()
+{
+	code=$1
+	shift
+	"$s2sim" explore "$@" >"$dir/report" 2>"$dir/err"
+	found=$?
+	[ "$found" -eq "$code" ] || complain "explore $*: expected exit code $code, found $found: $(cat "$dir/err")"
+}
+
+deleted="-p x86-6.12+machine=ept -s deleted"
+explore 1 $deleted "$dir/test.scn"
+sed -n '/^deleted: I15/,$p' "$dir/report" >"$dir/table"
+explore 1 $deleted --story "$dir/story" --svg "$dir/story.svg" "$dir/test.scn"
+grep -q '^ step  v0 ' "$dir/report" && complain "--story: expected no table in the report, found one"
+[ -s "$dir/story" ] && diff -B "$dir/story" "$dir/table" >/dev/null ||
+	complain "--story: expected the table of the report, found: $(head -3 "$dir/story")"
+tail -1 "$dir/story.svg" | grep -qx '</svg>' || complain "--svg: expected a whole picture"
+# the program ends with the table as a comment
+sed -n '/^ \* deleted: I15 does not hold at/,/^ \*\/$/p' "$dir/deleted.x86.c" | grep -qx ' \*  step  v0 .*vmm0' ||
+	complain "--repro: expected the table at the end"
+
+# nothing is found, nothing is written
+explore 0 $deleted --invariants I5 --story "$dir/no-story" --svg "$dir/no.svg" --repro "$dir/no.c" "$dir/test.scn"
+ls "$dir" | grep -q '^no[-.]' && complain "no finding: expected no files, found: $(ls "$dir")"
+
+# what cannot be a program is said before anything is explored
+sed 's/^op set_region slot=0 gpa=0x4000 size=0 .*/host age map=m0+0x0 len=0x1000 mode=test_young/' \
+	"$dir/test.scn" >"$dir/age.scn"
+explore 2 $deleted --repro "$dir/no.c" "$dir/age.scn"
+grep -q "line 19: expected a line that a program can have (user space cannot call an ageing" "$dir/err" ||
+	complain "host age: expected line and reason, found: $(cat "$dir/err")"
+[ -e "$dir/no.c" ] && complain "host age: expected no program, found one"
+explore 2 $deleted --svg "$dir/none/story.svg" "$dir/test.scn"
 
 # --- Running them.
 
