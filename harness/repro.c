@@ -115,9 +115,11 @@ static void count_accesses(struct run *run, const struct finding_move *m)
 static void on_move(void *arg, const struct finding_move *m)
 {
 	struct repro *r = arg;
-	uint32_t *open = m->mv.kind <= MOVE_STEP ? &r->open[m->mv.who] : NULL;
+	uint32_t *open = &r->open[m->mv.who];
 	struct run *run;
 
+	if (m->mv.kind > MOVE_STEP)
+		return; /* of a vCPU's hardware, or of nobody */
 	if (m->begins && repro_has_code(m->line)) {
 		struct run new_run = { .line = m->line,
 				       .actor = m->mv.who,
@@ -128,7 +130,7 @@ static void on_move(void *arg, const struct finding_move *m)
 		g_array_append_val(r->runs, new_run);
 		*open = r->runs->len;
 	}
-	if (!open || !*open)
+	if (!*open)
 		return;
 	run = &g_array_index(r->runs, struct run, *open - 1);
 	if (is_access(run->line))
