@@ -78,6 +78,26 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 				   "a write completed before the harvest began, and it is not in it");
 }
 
+/*
+ * The roots are invalid before the vCPUs are asked to give them up, in one section of mmu_lock: who has not
+ * been asked yet may enter once more [KVM v6.12 arch/x86/kvm/mmu/mmu.c: kvm_mmu_zap_all_fast].
+ */
+static bool will_be_asked(const struct vm *vm, uint32_t v)
+{
+	for (uint32_t a = 0; a < vm->nr_actors; a++) {
+		const struct actor *me = &vm->actors[a];
+		const struct frame *fr = &me->fr[me->depth - 1];
+		const struct l_req *f = (const struct l_req *)(const void *)fr->loc;
+
+		if (me->depth && vm->st->lock[OBJ_MMU_LOCK].writer == (int32_t)a + 1 &&
+		    (fr->proc == P_zap_all_fast ||
+		     (fr->proc == P_make_all_cpus_request && f->i < v &&
+		      (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS))))
+			return true;
+	}
+	return false;
+}
+
 bool inv_i17(const struct transition *t, struct witness *w)
 {
 	const struct vcpu *v = &t->after->vcpus[t->mv.who];
@@ -88,7 +108,8 @@ bool inv_i17(const struct transition *t, struct witness *w)
 		w->why = "a vCPU enters the guest with a flush or reload request";
 		return false;
 	}
-	if (!v->root || t->after->st->roots[v->root - 1].invalid) {
+	if (!v->root || (t->after->st->roots[v->root - 1].invalid &&
+			 !will_be_asked(t->after, t->mv.who))) {
 		w->why = "a vCPU enters the guest with an invalid root";
 		return false;
 	}

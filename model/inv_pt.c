@@ -21,10 +21,14 @@ static bool each_change(const struct transition *t, struct witness *w, leaf_rule
 	return true;
 }
 
-/* The same for leaves of slots that did not stand there before. */
+/* The slot of a leaf that did not stand there before, or with other rights; the hardware's flags are none. */
 static uint32_t new_leaf_slot(const struct transition *t, const struct leaf *l)
 {
-	if (!inv_leaf_access(t->after, l->now, l->height))
+	const struct pte_fmt *f = t->after->pt.fmt;
+	unsigned int access = inv_leaf_access(t->after, l->now, l->height);
+
+	if (!access || (inv_leaf_access(t->after, l->old, l->height) == access &&
+			pte_pfn(f, l->old) == pte_pfn(f, l->now)))
 		return 0;
 	return memslot_find(t->after, l->as_id, l->gfn);
 }
