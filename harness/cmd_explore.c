@@ -109,7 +109,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 		return cmd_fail(CMD_USAGE, "explore", "%s:%u: scenario '%s': %s", r->file->name,
 				scen->header.line, s.name, error->message);
 	code = result->findings->len ? CMD_FINDING : CMD_OK;
-	explore_report_add(out, &cfg, result);
+	explore_report_add(out, &cfg, result, o->files.story);
 	if (!explore_files_write(&o->files, &cfg, result, &error))
 		code = cmd_fail(CMD_USAGE, "explore", "%s", error->message);
 	explore_result_free(result);

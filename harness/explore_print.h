@@ -9,8 +9,10 @@ struct explore_report;
 
 /* explore_report_new() - @paths: a text shows the way to each finding as a table. */
 struct explore_report *explore_report_new(bool json, bool paths);
+
+/* explore_report_add() - @path: file that holds the first finding; NULL: none does. */
 void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
-			const struct explore_result *result);
+			const struct explore_result *result, const char *path);
 
 /* explore_report_end() - the whole text, caller owns; frees @r. */
 GString *explore_report_end(struct explore_report *r);
