@@ -43,6 +43,11 @@ const char *inv_where(enum inv i)
 	return rows[i].where;
 }
 
+const char *inv_arch(enum inv i)
+{
+	return rows[i].arch == INV_BOTH ? "both" : rows[i].arch == INV_X86 ? "x86" : "arm64";
+}
+
 enum inv inv_find(const char *name)
 {
 	unsigned int i = 1;

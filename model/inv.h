@@ -69,6 +69,7 @@ uint64_t inv_applies(const struct vm_cfg *cfg);
 const char *inv_name(enum inv i);
 const char *inv_text(enum inv i);  /* a sentence */
 const char *inv_where(enum inv i); /* when it must hold */
+const char *inv_arch(enum inv i);  /* "x86", "arm64" or "both" */
 enum inv inv_find(const char *name);
 
 /* ---- for the files of the invariants --------------------------------------------------------- */
