@@ -82,6 +82,15 @@ enum slot_flush {
 	SLOT_FLUSH_SLOT, /* only the slot's leaves */
 };
 
+/* When kvm_set_memslot() prepares, invalidates and installs. */
+enum ms_order {
+	MS_UPSTREAM,               /* DELETE, MOVE: INVALID copy, flush, prepare, install */
+	MS_PREPARE_FIRST,          /* prepare, INVALID copy, flush, install */
+	MS_FLUSH_AFTER_PREPARE,    /* INVALID copy, prepare, flush, install */
+	MS_SKIP_PREPARE_ON_DELETE, /* DELETE does not ask the architecture */
+	MS_MOVE_DISABLED,          /* MOVE is EINVAL */
+};
+
 /* How a fault treats a huge leaf where it wants a small one. */
 enum fault_huge {
 	HUGE_ZAP_EMPTY, /* 6.1: freeze, flush, clear, link an empty table */
@@ -132,6 +141,10 @@ struct rules {
 	bool s2_mark_after_unlock;
 	bool s2_age_one; /* 6.1 ages only the first leaf of the range */
 	bool ring_supported;
+
+	/* memslots */
+	uint8_t ms_order; /* enum ms_order */
+	bool delete_veto; /* the architecture may refuse a DELETE (fail=archveto) */
 
 	/* host mm */
 	bool host_protect_all;    /* 6.2+: mprotect makes huge and clean entries writable too */

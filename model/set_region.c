@@ -10,7 +10,8 @@
  *   FLAGS_ONLY  prepare -> swap in new -> commit
  *
  * A failure in prepare leaves CREATE and FLAGS_ONLY without effect; DELETE and MOVE swap the old slot
- * back, but its mappings are gone.
+ * back, but its mappings are gone.  Other orders that were proposed are rules, see enum ms_order
+ * ["KVM: move memslot invalidation later than possible failures", Nov 2022].
  */
 #include "model/set_region.h"
 
@@ -103,6 +104,11 @@ static bool modifies_fixed(const struct region_check *r)
 		((s->flags ^ r->op->flags) & MEM_READONLY));
 }
 
+static bool may_not_move(const struct region_check *r)
+{
+	return r->change == KVM_MR_MOVE && r->vm->cfg->rules.ms_order == MS_MOVE_DISABLED;
+}
+
 static bool overlaps(const struct region_check *r)
 {
 	return (r->change == KVM_MR_CREATE || r->change == KVM_MR_MOVE) &&
@@ -138,6 +144,7 @@ static const struct region_rule {
 	{ bad_uf_pointer, EINVAL, false, "userfault bitmap is not user memory" },
 	{ delete_nothing, EINVAL, true, "deletes a slot that does not exist" },
 	{ modifies_fixed, EINVAL, true, "changes size, userspace_addr or READONLY" },
+	{ may_not_move, EINVAL, true, "moves a slot where none may be moved" },
 	{ overlaps, EEXIST, true, "overlaps another slot" },
 	{ no_slot_object, ENOMEM, true, "no memory for the slot object" },
 };
@@ -222,59 +229,95 @@ PROC(set_memory_region)
 	END;
 }
 
-/* The INVALID copy goes into the inactive set, which becomes active. */
-static uint32_t make_invalid(struct vm *vm, unsigned int as, uint32_t old)
+/* The object that will stand for the old slot while it is being invalidated; 0: none is left. */
+static uint32_t new_invalid(struct vm *vm, const struct op *op, uint32_t old)
 {
-	uint32_t s = memslot_alloc(vm);
+	uint32_t s = op->fail == FP_SCRATCH ? 0 : memslot_alloc(vm);
 
 	if (!s)
 		return 0;
 	vm->slots[s] = vm->slots[old];
 	vm->slots[s].flags |= MEMSLOT_INVALID;
-	memslots_replace(vm, as, !memslots_active(vm, as), old, s);
 	return s;
 }
 
-/* old (l->slot) and new (l->slot2) by element number; 0 for CREATE's old and DELETE's new */
+/*
+ * The INVALID copy (f->scratch) becomes what readers see; slots_arch_lock is dropped meanwhile.  With
+ * the flush in its place behind that, no mapping of the slot is left.
+ */
+PROC(invalidate_memslot)
+{
+	BEGIN(l_slot);
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->scratch);
+	STEP("set_memslot:invalid");
+	CALL(P_swap_active_memslots, l_slot, .as = f->as);
+	if (c->rules->ms_order != MS_FLUSH_AFTER_PREPARE)
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+	RETURN(0);
+	END;
+}
+
+/* After a failure: the set that still holds the old slot becomes active again. */
+PROC(reinstate_memslot)
+{
+	BEGIN(l_slot);
+	CALL(P_swap_active_memslots, l_slot, .as = f->as);
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch, f->slot);
+	memslot_free(c->vm, f->scratch);
+	RETURN(0);
+	END;
+}
+
+static int prepare(struct ctx *c, const struct l_slot *f)
+{
+	if (f->change == KVM_MR_DELETE && c->rules->ms_order == MS_SKIP_PREPARE_ON_DELETE)
+		return 0;
+	return prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
+}
+
+/* old (f->slot) and new (f->slot2) by element number; 0 for CREATE's old and DELETE's new */
 PROC(set_memslot)
 {
 	BEGIN(l_slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) {
-		f->scratch = c->vm->ops[c->me_nr].fail == FP_SCRATCH
-				     ? 0
-				     : make_invalid(c->vm, f->as, f->slot);
+	f->flag = f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE;
+	if (f->flag) {
+		f->scratch = new_invalid(c->vm, &c->vm->ops[c->me_nr], f->slot);
 		if (!f->scratch) {
 			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 			RETURN(-ENOMEM);
 		}
-		STEP("set_memslot:invalid");
-		CALL(P_swap_active_memslots, l_slot, .as = f->as);
-		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
-		AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
-		lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	}
-	f->err = prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
-	if (f->err < 0) {
-		if (f->scratch) {
-			/* the set that still holds the old slot becomes active again */
-			CALL(P_swap_active_memslots, l_slot, .as = f->as);
-			memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch,
-					 f->slot);
-			memslot_free(c->vm, f->scratch);
-		} else {
-			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+		if (c->rules->ms_order == MS_PREPARE_FIRST) {
+			f->err = prepare(c, f);
+			if (f->err < 0) {
+				memslot_free(c->vm, f->scratch);
+				lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+				RETURN(f->err);
+			}
 		}
+		CALL_WITH(P_invalidate_memslot, f);
+	}
+	if (!f->flag || c->rules->ms_order != MS_PREPARE_FIRST)
+		f->err = prepare(c, f);
+	if (f->err < 0) {
+		if (f->flag)
+			CALL_WITH(P_reinstate_memslot, f);
+		else
+			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 		RETURN(f->err);
 	}
 	STEP("set_memslot:prepared");
+	if (f->flag && c->rules->ms_order == MS_FLUSH_AFTER_PREPARE)
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
 	STEP("set_memslot:install");
 	CALL(P_swap_active_memslots, l_slot, .as = f->as);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as),
-			 f->scratch ? f->scratch : f->slot, f->slot2);
-	if (f->scratch)
+			 f->flag ? f->scratch : f->slot, f->slot2);
+	if (f->flag)
 		memslot_free(c->vm, f->scratch);
 	STEP("set_memslot:both");
 	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
@@ -326,7 +369,7 @@ static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change
 	gfn_t limit = 1ULL << (vm->cfg->rules.gpa_bits - vm->cfg->geom.page_shift);
 
 	if (change == KVM_MR_DELETE)
-		return 0;
+		return vm->cfg->rules.delete_veto && op->fail == FP_ARCHVETO ? -EINVAL : 0;
 	if (vm->cfg->rules.arch == PT_ARM64)
 		return end > limit ? -EFAULT : op->fail == FP_ARCHVETO ? -EINVAL : 0;
 	if (op->fail == FP_ARCHVETO)

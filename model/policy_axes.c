@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The axes on which policies differ, and the variants of each. */
+#include <string.h>
+
+#include "model/policy_priv.h"
+#include "model/vm.h"
+
+void variant_apply(const struct variant *v, struct rules *r)
+{
+	if (v->apply)
+		v->apply(r);
+	else
+		*((uint8_t *)r + v->offset) = v->value;
+}
+
+bool variant_is_for(const struct variant *v, const struct rules *r)
+{
+	return (v->where & (r->arch == PT_X86 ? ON_X86 : ON_ARM)) != 0;
+}
+
+static void m_npt(struct rules *r)
+{
+	r->nested = X86_NPT;
+	r->pml = false;
+	r->mmio_fault_traced = true;
+	r->mmio_fault_is_read = false;
+	r->first_requests &= (uint8_t)~REQ_TLB_FLUSH;
+	memcpy(r->geom, "npt4", 5);
+}
+
+static void set_ept(struct rules *r, enum x86_nested nested, bool pml)
+{
+	r->nested = (uint8_t)nested;
+	r->pml = pml;
+	r->mmio_fault_traced = false;
+	r->mmio_fault_is_read = true;
+	r->first_requests |= REQ_TLB_FLUSH; /* vmx_vcpu_load_vmcs() on a new CPU */
+	memcpy(r->geom, "ept4", 5);
+}
+
+static void m_ept(struct rules *r)
+{
+	set_ept(r, X86_EPT, true);
+}
+
+static void m_ept_nopml(struct rules *r)
+{
+	set_ept(r, X86_EPT, false);
+}
+
+static void m_ept_noad(struct rules *r)
+{
+	set_ept(r, X86_EPT_NOAD, false);
+}
+
+static void uf_on(struct rules *r, enum commit_hook hook)
+{
+	r->allowed_flags |= MEM_USERFAULT;
+	r->commit = (uint8_t)hook;
+	r->uf_validate_pointer = true;
+}
+
+static void uf_v3(struct rules *r, enum commit_hook hook)
+{
+	uf_on(r, hook);
+	r->uf_common = UF_COMMON_FLUSH;
+	r->uf_size = UF_SIZE_ADJUST;
+}
+
+static void uf_x86_v2(struct rules *r)
+{
+	uf_on(r, COMMIT_X86_UF_V2);
+	r->uf_null_is_off = true;
+}
+
+static void uf_x86_v3(struct rules *r)
+{
+	uf_v3(r, COMMIT_X86_UF_SEAN);
+}
+
+static void uf_arm_v1(struct rules *r)
+{
+	uf_on(r, COMMIT_ARM_UF_V1);
+	r->uf_null_is_off = true;
+	r->uf_read_error = UF_ERR_AS_USERFAULT;
+	r->uf_validate_pointer = false;
+}
+
+static void uf_arm_james_v2(struct rules *r)
+{
+	uf_on(r, COMMIT_ARM_JAMES_V2);
+	r->uf_null_is_off = true;
+	r->uf_read_error = UF_ERR_AS_USERFAULT;
+}
+
+static void uf_arm_sean(struct rules *r)
+{
+	uf_v3(r, COMMIT_ARM_SEAN);
+}
+
+static void uf_arm_james_flags_only(struct rules *r)
+{
+	uf_v3(r, COMMIT_ARM_JAMES_FLAGS_ONLY);
+}
+
+static void lock_exclusive(struct rules *r)
+{
+	r->s2_fault_read_lock = r->s2_perm_read_lock = false;
+}
+
+static void lock_perm_shared(struct rules *r)
+{
+	r->s2_fault_read_lock = false;
+	r->s2_perm_read_lock = true;
+}
+
+/* clang-format off */
+#define BY(axis, name, where, apply, text) { axis, name, where, 0, 0, apply, text }
+#define IS(axis, name, where, member, value, text)                                              \
+	{ axis, name, where, (uint8_t)(value), offsetof(struct rules, member), NULL, text }
+
+const struct variant policy_variants[] = {
+	BY("machine", "npt", ON_X86, m_npt, "AMD nested paging"),
+	BY("machine", "ept", ON_X86, m_ept, "Intel EPT with A/D flags and PML"),
+	BY("machine", "ept-nopml", ON_X86, m_ept_nopml, "EPT with A/D flags, pml=0"),
+	BY("machine", "ept-noad", ON_X86, m_ept_noad, "EPT with eptad=0: software access tracking"),
+	IS("machine", "vhe", ON_ARM, trace_tlbi, true, "KVM at EL2 with the host"),
+	/* the TLBI code runs at EL2 behind a hypercall, where the recorder's probes do not reach */
+	IS("machine", "nvhe", ON_ARM, trace_tlbi, false, "KVM's EL2 code behind hypercalls"),
+	IS("mmu", "tdp", ON_X86, tdp_mmu, true, "TDP MMU"),
+	IS("mmu", "legacy", ON_X86, tdp_mmu, false,
+	   "direct maps of the legacy MMU (tdp_mmu=0)"),
+	BY("userfault", "x86-uf-v2", ON_X86, uf_x86_v2, "KVM_MEM_USERFAULT v1, v2"),
+	BY("userfault", "x86-uf-sean", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT, rewrite"),
+	BY("userfault", "x86-uf-v3", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT v3"),
+	BY("userfault", "arm64-uf-v1", ON_ARM, uf_arm_v1, "KVM_MEM_USERFAULT v1"),
+	BY("userfault", "arm64-james-v2", ON_ARM, uf_arm_james_v2, "KVM_MEM_USERFAULT v2"),
+	BY("userfault", "arm64-sean-rewrite", ON_ARM, uf_arm_sean, "rewrite and v3"),
+	BY("userfault", "arm64-james-flags-only", ON_ARM, uf_arm_james_flags_only,
+	   "amendment proposed and withdrawn"),
+	IS("invalidate", "inv-common-flush", ON_BOTH, uf_common, UF_COMMON_FLUSH,
+	   "generic commit zaps on 0->1"),
+	IS("invalidate", "inv-none", ON_BOTH, uf_common, UF_COMMON_NONE,
+	   "generic commit does nothing"),
+	IS("size", "size-4k-at-faultin", ON_BOTH, uf_size, UF_SIZE_FAULTIN,
+	   "4 KiB rule where the page is resolved"),
+	IS("size", "size-4k-at-adjust", ON_BOTH, uf_size, UF_SIZE_ADJUST,
+	   "4 KiB rule beside dirty logging's"),
+	IS("size", "size-free", ON_BOTH, uf_size, UF_SIZE_FREE, "no size rule (negative control)"),
+	IS("recovery", "rec-zap", ON_X86, recovery, REC_ZAP,
+	   "zap collapsible tables (up to 6.12)"),
+	IS("recovery", "rec-inplace", ON_X86, recovery, REC_INPLACE,
+	   "replace tables by leaves (6.13 on)"),
+	IS("recovery", "rec-none", ON_X86, recovery, REC_NONE, "leave the tables"),
+	IS("order", "ms-upstream", ON_BOTH, ms_order, MS_UPSTREAM,
+	   "INVALID copy, flush, prepare, install"),
+	IS("order", "ms-prepare-first", ON_BOTH, ms_order, MS_PREPARE_FIRST,
+	   "prepare, INVALID copy, flush, install (proposed 8 Nov 2022)"),
+	IS("order", "ms-flush-after-prepare", ON_BOTH, ms_order, MS_FLUSH_AFTER_PREPARE,
+	   "INVALID copy, prepare, flush, install (proposed 9 Nov 2022)"),
+	IS("order", "ms-skip-prepare-on-delete", ON_BOTH, ms_order, MS_SKIP_PREPARE_ON_DELETE,
+	   "as upstream, but nobody is asked about a DELETE"),
+	IS("order", "ms-move-disabled", ON_BOTH, ms_order, MS_MOVE_DISABLED,
+	   "as upstream, but a MOVE is EINVAL"),
+	IS("delete-veto", "veto-none", ON_BOTH, delete_veto, false,
+	   "prepare of a DELETE cannot fail (x86, arm64)"),
+	IS("delete-veto", "veto-arch", ON_BOTH, delete_veto, true,
+	   "the architecture may refuse a DELETE (s390 protected VMs): fail=archveto"),
+	IS("slot-flush", "zap-all", ON_X86, slot_flush, SLOT_FLUSH_ALL,
+	   "a slot change zaps everything (up to 6.11)"),
+	IS("slot-flush", "zap-all-quirk", ON_X86, slot_flush, SLOT_FLUSH_QUIRK,
+	   "everything while KVM_X86_QUIRK_SLOT_ZAP_ALL is on (6.12 on)"),
+	IS("slot-flush", "zap-slot-leafs", ON_X86, slot_flush, SLOT_FLUSH_SLOT,
+	   "a slot change zaps the slot's leaves"),
+	BY("fault-lock", "exclusive", ON_ARM, lock_exclusive,
+	   "faults take mmu_lock for writing (up to 5.17)"),
+	BY("fault-lock", "perm-shared", ON_ARM, lock_perm_shared,
+	   "permission faults of a logged slot take it for reading (5.18 to 6.1)"),
+	IS("fault-lock", "shared", ON_ARM, s2_fault_read_lock, true,
+	   "all faults take it for reading (6.2 on)"),
+	IS("cache", "fwb", ON_ARM, s2_fwb, true, "stage-2 forced write-back"),
+	IS("cache", "nofwb", ON_ARM, s2_fwb, false, "cache maintenance by line"),
+	{ NULL, NULL, 0, 0, 0, NULL, NULL },
+};
+/* clang-format on */
