@@ -193,6 +193,7 @@ PROC(s2_unmap_range)
 	END;
 }
 
+/* Return: a leaf was changed. */
 PROC(s2_wrprotect_range)
 {
 	BEGIN(l_range);
@@ -205,11 +206,12 @@ PROC(s2_wrprotect_range)
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);
+		f->hit |= c->vm->scratch[c->me_nr].s2.hit;
 		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
 			CALL(P_yield_mmu_lock, l_req, 0);
 	}
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
-	RETURN(0);
+	RETURN(f->hit);
 	END;
 }
 
@@ -273,9 +275,11 @@ PROC(act_s2_wrprot)
 	lock_take_write(c, OBJ_MMU_LOCK);
 	CALL(P_s2_wrprotect_range, l_range, .start = c->vm->slots[f->slot].base_gfn,
 	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	f->hit = c->me->ret > 0;
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("wp_memory_region:unlock");
-	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH)
+	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH &&
+	    (c->rules->log_flush == DL_UPSTREAM || f->hit))
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot);
 	RETURN(0);
 	END;
@@ -329,7 +333,10 @@ PROC(act_s2_cache)
 	END;
 }
 
-/* Re-arms logging for the span of a mask (f->n) from gfn f->start; mmu_lock is held for write. */
+/*
+ * Re-arms logging for the span of a mask (f->n) from gfn f->start; mmu_lock is held for write.
+ * Return: a leaf was changed.
+ */
 PROC(s2_log_masked)
 {
 	BEGIN(l_range);
@@ -341,8 +348,9 @@ PROC(s2_log_masked)
 		f->start += lo;
 	}
 	CALL(P_s2_wrprotect_range, l_range, .start = f->start, .end = f->end);
+	f->hit = c->me->ret > 0;
 	if (c->vm->cfg->manual == 3 && c->vm->cfg->chunk_pages)
 		CALL(P_s2_split_range, l_range, .start = f->start, .end = f->end);
-	RETURN(0);
+	RETURN(f->hit);
 	END;
 }

@@ -19,6 +19,13 @@ G_DEFINE_QUARK(s2_policy_error, policy_error)
 	.dirty_shortcut = true, .commit = COMMIT_X86,                  \
 	.mmio_fault_traced = true, .ring_supported = true, .trace_tlbi = true
 
+/* Flushes of overwritten SPTEs until 6.13 [mmu.c: mmu_spte_update; tdp_mmu.c: write_protect_gfn]. */
+#define X86_FLUSH_612                                                                           \
+	.flush_install = FL_NONE, .flush_update = FL_W, .flush_ad_lost = true, .flush_track = FL_MMUW
+/* ... and from then on [spte.h: leaf_spte_change_needs_tlb_flush]. */
+#define X86_FLUSH_613                                                                           \
+	.flush_install = FL_MMUW, .flush_update = FL_MMUW, .flush_track = FL_MMUW
+
 #define ARM_COMMON                                                                              \
 	.arch = PT_ARM64, .nr_as = 1, .user_slots = VM_MEM_SLOTS_NUM,                            \
 	.allowed_flags = FLAGS_BASE, .gpa_bits = 40, .geom = "arm64-4k-40", .recovery = REC_NONE,                \
@@ -30,19 +37,19 @@ static const struct base {
 	struct rules rules;
 } bases[] = {
 	{ "x86-6.1", "Linux 6.1 (recorded: 6.1.192)", {
-		X86_COMMON, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
+		X86_COMMON, X86_FLUSH_612, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
 		.zap_order = ZAP_FREEZE_DROP_FLUSH, .zap_passes = 1U << 2, .recovery = REC_ZAP,
 		.merge_flush_parent = true, .retry_by_hva = true, .slot_flush = SLOT_FLUSH_ALL,
 		.nx_any_table = true, .trace_memslot_flush = false, .trace_flush_with_address = true,
 		.trace_hugetlb_twice = true } },
 	{ "x86-6.12", "Linux 6.12 (recorded: 6.12.95)", {
-		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		X86_COMMON, X86_FLUSH_612, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
 		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
-		X86_COMMON, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
+		X86_COMMON, X86_FLUSH_613, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,

@@ -82,6 +82,24 @@ enum slot_flush {
 	SLOT_FLUSH_SLOT, /* only the slot's leaves */
 };
 
+/*
+ * Which change of a present leaf needs a remote flush before mmu_lock is dropped.  Legal states of a
+ * leaf: a MMU-writable and W, b MMU-writable without W, c neither
+ * [KVM arch/x86/kvm/mmu/spte.h: is_writable_pte() and what it says; mmu.c: mmu_spte_update].
+ */
+enum flush_rule {
+	FL_NONE,      /* none */
+	FL_W,         /* old MMU-writable, new not W: a->b a->c b->b b->c (up to 6.12) */
+	FL_MMUW,      /* old MMU-writable, new not MMU-writable: a->c b->c (6.13 on) */
+	FL_W_CLEARED, /* old W, new not W: a->b a->c (misreading of FL_W) */
+};
+
+/* After which write-protection or clearing of D bits for dirty logging remote TLBs are flushed. */
+enum log_flush {
+	DL_UPSTREAM,    /* enabling: always; harvest: if something was reaped (b64d740ea7dd, 6.0) */
+	DL_IF_MODIFIED, /* both only if an entry was changed */
+};
+
 /* When kvm_set_memslot() prepares, invalidates and installs. */
 enum ms_order {
 	MS_UPSTREAM,               /* DELETE, MOVE: INVALID copy, flush, prepare, install */
@@ -121,6 +139,9 @@ struct rules {
 	uint8_t zap_passes; /* bit per height of the passes over a zapped root, root excepted */
 	uint8_t recovery;   /* enum recovery */
 	uint8_t slot_flush; /* enum slot_flush */
+	/* enum flush_rule of a fault's install in the TDP MMU, of the legacy MMU, of write tracking */
+	uint8_t flush_install, flush_update, flush_track;
+	bool flush_ad_lost;         /* legacy MMU: losing A or D needs a flush too (up to 6.12) */
 	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
 	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
@@ -143,8 +164,9 @@ struct rules {
 	bool ring_supported;
 
 	/* memslots */
-	uint8_t ms_order; /* enum ms_order */
-	bool delete_veto; /* the architecture may refuse a DELETE (fail=archveto) */
+	uint8_t ms_order;  /* enum ms_order */
+	uint8_t log_flush; /* enum log_flush */
+	bool delete_veto;  /* the architecture may refuse a DELETE (fail=archveto) */
 
 	/* host mm */
 	bool host_protect_all;    /* 6.2+: mprotect makes huge and clean entries writable too */

@@ -114,6 +114,40 @@ static void lock_perm_shared(struct rules *r)
 	r->s2_perm_read_lock = true;
 }
 
+static void fl_all(struct rules *r, enum flush_rule rule)
+{
+	r->flush_install = r->flush_update = r->flush_track = (uint8_t)rule;
+	r->flush_ad_lost = false;
+}
+
+static void fl_w(struct rules *r)
+{
+	fl_all(r, FL_W);
+}
+
+static void fl_mmuw(struct rules *r)
+{
+	fl_all(r, FL_MMUW);
+}
+
+static void fl_w_cleared(struct rules *r)
+{
+	fl_all(r, FL_W_CLEARED);
+}
+
+static void fl_none(struct rules *r)
+{
+	fl_all(r, FL_NONE);
+}
+
+static void fl_before_613(struct rules *r)
+{
+	r->flush_install = FL_NONE;
+	r->flush_update = FL_W;
+	r->flush_track = FL_MMUW;
+	r->flush_ad_lost = true;
+}
+
 /* clang-format off */
 #define BY(axis, name, where, apply, text) { axis, name, where, 0, 0, apply, text }
 #define IS(axis, name, where, member, value, text)                                              \
@@ -162,6 +196,19 @@ const struct variant policy_variants[] = {
 	   "as upstream, but nobody is asked about a DELETE"),
 	IS("order", "ms-move-disabled", ON_BOTH, ms_order, MS_MOVE_DISABLED,
 	   "as upstream, but a MOVE is EINVAL"),
+	BY("flush-rule", "fl-before-6.13", ON_X86, fl_before_613,
+	   "fl-W in the legacy MMU, none for a TDP fault, MMU-writable for tracking"),
+	BY("flush-rule", "fl-W", ON_X86, fl_w, "flush if MMU-writable, then not W"),
+	BY("flush-rule", "fl-MMUW", ON_X86, fl_mmuw,
+	   "flush if MMU-writable, then not MMU-writable (6.13 on)"),
+	BY("flush-rule", "fl-Wcleared", ON_X86, fl_w_cleared,
+	   "flush if W, then not W (negative control)"),
+	BY("flush-rule", "fl-none", ON_X86, fl_none,
+	   "overwriting an SPTE never flushes (negative control)"),
+	IS("log-flush", "dl-upstream", ON_BOTH, log_flush, DL_UPSTREAM,
+	   "flush when logging is enabled, and after a harvest that reaped something"),
+	IS("log-flush", "dl-if-modified", ON_BOTH, log_flush, DL_IF_MODIFIED,
+	   "flush only if an entry was changed (until 6.0; negative control)"),
 	IS("delete-veto", "veto-none", ON_BOTH, delete_veto, false,
 	   "prepare of a DELETE cannot fail (x86, arm64)"),
 	IS("delete-veto", "veto-arch", ON_BOTH, delete_veto, true,

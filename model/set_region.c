@@ -409,11 +409,16 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 	return err;
 }
 
-/* l_range.flag of an action: does ACT_CNT enable logging; KVM's start level of a write protection. */
+/*
+ * l_range.flag of an action: does ACT_CNT enable logging; KVM's start level of a write protection; has
+ * an action before ACT_FLUSH changed an entry.
+ */
 static uint8_t action_flag(const struct vm *vm, const struct l_slot *f, uint8_t action)
 {
 	if (action == ACT_CNT)
 		return f->slot2 && memslot_is_logging(&vm->slots[f->slot2]);
+	if (action == ACT_FLUSH)
+		return f->hit;
 	return action == ACT_WP2 ? 2 : 1;
 }
 
@@ -443,10 +448,12 @@ PROC(commit_memory_region)
 		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
 	}
 	STEP("commit_memory_region:totals");
-	for (f->i = 0; f->i < f->n; f->i++)
+	for (f->i = 0; f->i < f->n; f->i++) {
 		CALL(commit_proc[f->act[f->i]], l_range,
 		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
 		     .flag = action_flag(c->vm, f, f->act[f->i]));
+		f->hit |= c->me->ret > 0;
+	}
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);

@@ -349,6 +349,23 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 	return e;
 }
 
+bool spte_change_flushes(const struct x86_fmt *fmt, enum flush_rule rule, pte_t old, pte_t now)
+{
+	bool was = (old.v & fmt->mmu_writable) != 0;
+
+	switch (rule) {
+	case FL_NONE:
+		return false;
+	case FL_W:
+		return was && !spte_is_writable(fmt, now);
+	case FL_MMUW:
+		return was && !(now.v & fmt->mmu_writable);
+	case FL_W_CLEARED:
+		return spte_is_writable(fmt, old) && !spte_is_writable(fmt, now);
+	}
+	return false;
+}
+
 bool nx_keeps_table(const struct vm *vm, pte_t e, unsigned int height)
 {
 	const struct pt *pt = &vm->pt;
@@ -420,15 +437,22 @@ static bool tdp_descend(struct ctx *c, struct l_fault *f)
 	return true;
 }
 
-/* Installs the leaf [tdp_mmu_map_handle_target_level]; says whether a table was replaced. */
-static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
+/* What a leaf was installed over, if that needs a flush. */
+enum installed_over {
+	OVER_NOTHING,
+	OVER_TABLE,
+	OVER_LEAF,
+};
+
+/* Installs the leaf [tdp_mmu_map_handle_target_level]. */
+static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_over *over)
 {
 	struct pt *pt = &c->vm->pt;
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	gfn_t base = pt_entry_gfn(pt, f->table, f->index);
 	pte_t e;
 
-	*merged = false;
+	*over = OVER_NOTHING;
 	if (c->rules->spurious_no_overwrite && pte_is_leaf(pt->fmt, f->old, f->goal) &&
 	    spte_allows(fmt, f->old, f->err))
 		return RET_PF_SPURIOUS;
@@ -449,7 +473,10 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
 	if (pte_is_table(pt->fmt, f->old, f->goal)) {
 		x86_drop_subtree(pt, fmt, pt_table_of(pt, f->old), &c->vm->st->deferred, &c->work);
 		c->work.table_merged++;
-		*merged = true;
+		*over = OVER_TABLE;
+	} else if (pte_is_leaf(pt->fmt, f->old, f->goal) &&
+		   spte_change_flushes(fmt, (enum flush_rule)c->rules->flush_install, f->old, e)) {
+		*over = OVER_LEAF;
 	}
 	if (!f->slot) {
 		c->stats.pf_mmio_spte_created++;
@@ -488,15 +515,16 @@ PROC(tdp_map)
 		STEP("tdp_map:link");
 	}
 	{
-		bool merged;
+		enum installed_over over;
 
-		f->result = (int8_t)tdp_install(c, f, &merged);
-		f->tries = merged;
+		f->result = (int8_t)tdp_install(c, f, &over);
+		f->tries = (uint8_t)over;
 	}
 	STEP("tdp_map:install");
-	if (f->tries) {
-		unsigned int h = f->goal + (c->rules->merge_flush_parent ? 1U : 0U);
+	if (f->tries != OVER_NOTHING) {
+		unsigned int h = f->goal;
 
+		h += f->tries == OVER_TABLE && c->rules->merge_flush_parent;
 		CALL(P_flush_range, l_range, .start = geom_base(&c->vm->cfg->geom, f->gfn, h),
 		     .n = geom_pages(&c->vm->cfg->geom, h));
 	}

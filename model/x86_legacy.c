@@ -50,14 +50,14 @@ static uint32_t get_sp(struct ctx *c, gfn_t base, unsigned int height, unsigned 
 	return t;
 }
 
-/* A change of a present leaf after which a flush is due (6.1: W taken, or A or D lost). */
-static bool change_needs_flush(const struct x86_fmt *fmt, pte_t old, pte_t now)
+/* A change of a present leaf after which a flush is due; up to 6.12 also when A or D is lost. */
+static bool change_needs_flush(const struct rules *r, const struct x86_fmt *fmt, pte_t old,
+			       pte_t now)
 {
 	if (!pte_is_present(&fmt->pte, old))
 		return false;
-	if ((old.v & fmt->mmu_writable) && !spte_is_writable(fmt, now))
-		return true;
-	return (old.v & ~now.v & (fmt->accessed | fmt->dirty)) != 0;
+	return spte_change_flushes(fmt, (enum flush_rule)r->flush_update, old, now) ||
+	       (r->flush_ad_lost && (old.v & ~now.v & (fmt->accessed | fmt->dirty)) != 0);
 }
 
 /* mmu_set_spte(): returns the outcome, *flush when the caller must flush. */
@@ -91,7 +91,7 @@ static enum ret_pf set_spte(struct ctx *c, const struct l_fault *f, uint32_t tab
 	e = make_spte(c, f, gfn, height, old, prefetch);
 	if (pte_eq(e, old))
 		return RET_PF_SPURIOUS;
-	*flush |= change_needs_flush(fmt, old, e);
+	*flush |= change_needs_flush(c->rules, fmt, old, e);
 	pt_set(pt, table, index, e, &c->work);
 	emit(c,
 	     &(struct event){
