@@ -57,6 +57,9 @@ static const struct lang_choice choices_pattern[] = { { "seq", LANG_PATTERN_SEQ 
 						      { "chase", LANG_PATTERN_CHASE },
 						      { NULL, 0 } };
 static const struct lang_choice choices_until[] = { { "join", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_tracker[] = { { "ext", LANG_TRACKER_EXT },
+						      { "kvm", LANG_TRACKER_KVM },
+						      { NULL, 0 } };
 static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
 						    { "release", LANG_ORDER_RELEASE },
 						    { NULL, 0 } };
@@ -163,6 +166,12 @@ static const struct lang_field fields_clear_log[] = {
 	OTHER("pages", FIELD_PAGES, NEED_YES, u.log),
 	END_OF_ACTOR_FIELDS,
 };
+static const struct lang_field fields_track[] = {
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.track.slot, 0, UINT32_MAX, 0),
+	NUMBER("page", FIELD_HEX, NEED_YES, u.track.page, 0, UINT64_MAX, 0),
+	CHOICE("user", NEED_NO, u.track.user, LANG_TRACKER_EXT, choices_tracker),
+	END_OF_ACTOR_FIELDS,
+};
 static const struct lang_field fields_param[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.param.name),
 	OTHER("value", FIELD_TEXT, NEED_YES, u.param.value),
@@ -219,6 +228,9 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
 	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_log },
 	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	fields_actor },
+	{ LANG_OP_TRACK,	"op",		"track",	fields_track },
+	{ LANG_OP_UNTRACK,	"op",		"untrack",	fields_track },
+	{ LANG_OP_SHADOW_ROOT,	"op",		"shadow_root",	fields_vcpu },
 	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
@@ -305,6 +317,9 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_GET_DIRTY] = "op get_dirty",
 		[LANG_OP_CLEAR_DIRTY] = "op clear_dirty",
 		[LANG_OP_RESET_RINGS] = "op reset_rings",
+		[LANG_OP_TRACK] = "op track",
+		[LANG_OP_UNTRACK] = "op untrack",
+		[LANG_OP_SHADOW_ROOT] = "op shadow_root",
 		[LANG_OP_PARAM] = "op param",
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",

@@ -196,6 +196,17 @@ static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **err
 	return true;
 }
 
+static void start_track(struct lines *s, const struct lang_line *l)
+{
+	uint32_t a = vm_actor_vmm(s->vm);
+	const struct lang_track *t = &l->u.track;
+
+	s->vm->ops[a] = (struct op){ .slot = t->slot, .first = t->page };
+	actor_start(s->vm, a, l->kind == LANG_OP_TRACK ? P_track_page : P_untrack_page,
+		    &(struct l_range){ .flag = t->user == LANG_TRACKER_EXT },
+		    sizeof(struct l_range));
+}
+
 static bool start_host(struct lines *s, const struct lang_line *l, GError **error)
 {
 	uint32_t a = vm_actor_mm(s->vm);
@@ -315,10 +326,13 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
+	case LANG_OP_TRACK:
+	case LANG_OP_UNTRACK:
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_DUMP:
 		return BIT(vm_actor_vmm(s->vm));
+	case LANG_OP_SHADOW_ROOT:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
@@ -357,6 +371,14 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
 		return start_ioctl(s, l, error);
+	case LANG_OP_TRACK:
+	case LANG_OP_UNTRACK:
+		start_track(s, l);
+		return true;
+	case LANG_OP_SHADOW_ROOT:
+		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, error);
 	case LANG_OP_USER_BIT:

@@ -107,6 +107,14 @@ enum ms_order {
 	MS_FLUSH_AFTER_PREPARE,    /* INVALID copy, prepare, flush, install */
 	MS_SKIP_PREPARE_ON_DELETE, /* DELETE does not ask the architecture */
 	MS_MOVE_DISABLED,          /* MOVE is EINVAL */
+	MS_MOVE_REJECT_IF_TRACKED, /* prepare refuses a MOVE while a tracker is registered (6.6) */
+};
+
+/* When an external user of write tracking hears of slot changes. */
+enum page_track {
+	PT_FLUSH_SLOT, /* up to 6.5: at each flush of a slot; it gives up its protections there */
+	PT_REMOVE_REGION,   /* 6.6 and later: when a DELETE is committed */
+	PT_CHANGE_MOVEFAIL, /* proposed: when a DELETE or MOVE is committed or has failed */
 };
 
 /* How a fault treats a huge leaf where it wants a small one. */
@@ -164,9 +172,10 @@ struct rules {
 	bool ring_supported;
 
 	/* memslots */
-	uint8_t ms_order;  /* enum ms_order */
-	uint8_t log_flush; /* enum log_flush */
-	bool delete_veto;  /* the architecture may refuse a DELETE (fail=archveto) */
+	uint8_t ms_order;   /* enum ms_order */
+	uint8_t log_flush;  /* enum log_flush */
+	uint8_t page_track; /* enum page_track */
+	bool delete_veto;   /* the architecture may refuse a DELETE (fail=archveto) */
 
 	/* host mm */
 	bool host_protect_all;    /* 6.2+: mprotect makes huge and clean entries writable too */

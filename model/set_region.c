@@ -20,6 +20,7 @@
 #include "model/kick.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/track.h"
 
 /* What the checks need to know. */
 struct region_check {
@@ -255,6 +256,9 @@ PROC(invalidate_memslot)
 		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+	/* who found the copy meanwhile may have given it arrays */
+	c->vm->slots[f->slot].track = c->vm->slots[f->scratch].track;
+	c->vm->slots[f->slot].has_rmaps = c->vm->slots[f->scratch].has_rmaps;
 	RETURN(0);
 	END;
 }
@@ -266,6 +270,8 @@ PROC(reinstate_memslot)
 	CALL(P_swap_active_memslots, l_slot, .as = f->as);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch, f->slot);
 	memslot_free(c->vm, f->scratch);
+	if (c->vm->st->nr_tracked && c->rules->page_track == PT_CHANGE_MOVEFAIL)
+		CALL(P_track_slot_change, l_slot, .slot = f->slot, .slot2 = f->slot, .flag = 1);
 	RETURN(0);
 	END;
 }
@@ -372,13 +378,27 @@ static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change
 		return vm->cfg->rules.delete_veto && op->fail == FP_ARCHVETO ? -EINVAL : 0;
 	if (vm->cfg->rules.arch == PT_ARM64)
 		return end > limit ? -EFAULT : op->fail == FP_ARCHVETO ? -EINVAL : 0;
-	if (op->fail == FP_ARCHVETO)
+	if (op->fail == FP_ARCHVETO ||
+	    (change == KVM_MR_MOVE && vm->cfg->rules.ms_order == MS_MOVE_REJECT_IF_TRACKED &&
+	     vm->st->tracker))
 		return -EINVAL;
 	if (change == KVM_MR_FLAGS_ONLY)
 		return 0;
 	if (end - 1 >= limit)
 		return -EINVAL;
 	return op->fail == FP_ARCHMETA ? -ENOMEM : 0;
+}
+
+/* Reverse maps and tracking counts: fresh ones, but a change of flags hands them on. */
+static int prepare_arrays(struct vm *vm, uint8_t change, uint32_t old, uint32_t now)
+{
+	if (change == KVM_MR_FLAGS_ONLY) {
+		vm->slots[now].track = vm->slots[old].track;
+		vm->slots[now].has_rmaps = vm->slots[old].has_rmaps;
+	} else if (change != KVM_MR_DELETE && !track_alloc_arrays(vm, now)) {
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
@@ -402,6 +422,8 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 		}
 	}
 	err = prepare_arch(vm, op, change, now);
+	if (!err)
+		err = prepare_arrays(vm, change, old, now);
 	if (err && fresh) {
 		words_free(vm, s->bitmap);
 		s->bitmap = 0;
@@ -448,6 +470,8 @@ PROC(commit_memory_region)
 		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
 	}
 	STEP("commit_memory_region:totals");
+	if (c->vm->st->nr_tracked && (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+		CALL_WITH(P_track_commit, f);
 	for (f->i = 0; f->i < f->n; f->i++) {
 		CALL(commit_proc[f->act[f->i]], l_range,
 		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
@@ -457,6 +481,8 @@ PROC(commit_memory_region)
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);
+		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
+			track_free_arrays(c->vm, f->slot);
 		memslot_free(c->vm, f->slot);
 	}
 	RETURN(0);
@@ -479,6 +505,8 @@ PROC(flush_shadow_memslot)
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
 	if (c->rules->inject == INJ_SKIP_ZAP)
 		RETURN(0);
+	if (c->vm->st->nr_tracked && c->rules->page_track == PT_FLUSH_SLOT)
+		CALL(P_track_flush_slot, l_range, .slot = f->slot);
 	if (c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_slot, l_range, .slot = f->slot);
 	else if (c->rules->slot_flush == SLOT_FLUSH_ALL ||

@@ -378,6 +378,29 @@ PROC(resolve_userfault)
 	END;
 }
 
+/*
+ * A write to a tracked page (the vCPU's access number f->seq): KVM does it for the guest, then tells who
+ * tracks the page [x86.c: emulator_write_phys].  Without a place to write to it is MMIO.
+ */
+PROC(emulate_write)
+{
+	BEGIN(l_fault);
+	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (!f->slot || (c->vm->slots[f->slot].flags & (MEMSLOT_INVALID | MEM_READONLY)))
+		RETURN(RET_PF_EMULATE);
+	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = 1);
+	if (c->me->ret < 0)
+		RETURN(RET_PF_EMULATE);
+	(void)gup_take(c);
+	STEP("emulate_write:written");
+	mark_page_dirty(c, f->slot, f->gfn);
+	emit(c, &(struct event){ .kind = EV_CALL,
+				 .name = CALL_TRACK_WRITE,
+				 .gfn = access_of(c, f->seq).gpa });
+	RETURN(RET_PF_FIXED);
+	END;
+}
+
 PROC(guest_op)
 {
 	BEGIN(l_run);
@@ -416,6 +439,11 @@ PROC(guest_op)
 		CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
 		     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
 		f->ret = c->me->ret;
+		if (f->ret == RET_PF_WRITE_PROTECTED) {
+			CALL(P_emulate_write, l_fault, .gfn = f->gfn, .seq = f->i);
+			f->ret = c->me->ret;
+			f->i += f->ret == RET_PF_FIXED;
+		}
 		if (!fault_ends_run(c, f))
 			continue;
 		if (f->ret != RET_PF_USER || !c->vm->ops[c->me_nr].resolve)

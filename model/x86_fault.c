@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "model/hostmm.h"
+#include "model/track.h"
 #include "model/x86.h"
 
 enum {
@@ -189,7 +190,7 @@ static bool is_stale(const struct ctx *c, const struct l_fault *f)
 static void count_result(struct ctx *c, int r)
 {
 	c->stats.pf_fixed += r == RET_PF_FIXED;
-	c->stats.pf_emulate += r == RET_PF_EMULATE;
+	c->stats.pf_emulate += r == RET_PF_EMULATE || r == RET_PF_WRITE_PROTECTED;
 	c->stats.pf_spurious += r == RET_PF_SPURIOUS;
 }
 
@@ -219,6 +220,13 @@ static void emit_fault(struct ctx *c, const struct l_fault *f)
 			.kind = EV_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn, .a = f->err });
 }
 
+/* A write that the table forbids, to a tracked page [mmu.c: page_fault_handle_page_track]. */
+static bool hits_tracked(const struct ctx *c, const struct l_fault *f)
+{
+	return (f->err & (PFERR_PRESENT | PFERR_RSVD)) == PFERR_PRESENT && is_write(f) &&
+	       track_is_active(c->vm, f->gfn);
+}
+
 PROC(x86_page_fault)
 {
 	BEGIN(l_fault);
@@ -236,6 +244,10 @@ PROC(x86_page_fault)
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
 	STEP("page_fault:slot");
+	if (hits_tracked(c, f)) {
+		count_result(c, RET_PF_WRITE_PROTECTED);
+		RETURN(RET_PF_WRITE_PROTECTED);
+	}
 	if (can_be_fast(c, f)) {
 		CALL_WITH(P_fast_page_fault, f);
 		count_result(c, c->me->ret);
@@ -322,18 +334,20 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 {
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	bool nx = height > 0 && c->vm->cfg->nx_huge_pages;
+	/* mmu_try_to_unsync_pages() forbids it for tracked pages */
+	bool writable = f->map_writable && !track_is_active(c->vm, gfn);
 	struct spte_parts p = {
 		.pfn = f->pfn + (gfn - geom_base(&c->vm->cfg->geom, gfn, height)),
 		.access = nx ? ACC_R : ACC_R | ACC_X,
 		.accessed = !prefetch,
 		.ad = fmt->accessed ? X86_AD_ENABLED : X86_AD_DISABLED,
 		.host_writable = f->map_writable,
-		.mmu_writable = f->map_writable,
+		.mmu_writable = writable,
 	};
 	pte_t e;
 
 	p.pfn = align_down_u64(p.pfn, geom_pages(&c->vm->cfg->geom, height));
-	if (f->map_writable) {
+	if (writable) {
 		/* a writable old value counts as made ready before, and skips setting D */
 		bool shortcut = c->rules->dirty_shortcut && spte_is_writable(fmt, old) &&
 				(height == 0 || (old.v & fmt->large));
@@ -347,6 +361,11 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 	if (spte_is_writable(fmt, e))
 		mark_page_dirty(c, f->slot, gfn);
 	return e;
+}
+
+bool is_write_protected(const struct ctx *c, const struct l_fault *f)
+{
+	return is_write(f) && f->slot && track_is_active(c->vm, f->gfn);
 }
 
 bool spte_change_flushes(const struct x86_fmt *fmt, enum flush_rule rule, pte_t old, pte_t now)
@@ -461,7 +480,7 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_
 	else
 		e = spte_make_mmio(fmt, base, memslots_generation(c->vm, 0), ACC_RWX);
 	if (pte_eq(e, f->old))
-		return RET_PF_SPURIOUS;
+		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
 	if (!entry_is(c, f->table, f->index, f->old))
 		return RET_PF_RETRY;
 	/* SIMPLIFIED: KVM waits for a frozen entry inside the subtree; here the fault is retried */
@@ -483,7 +502,7 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_
 		emit(c, &(struct event){ .kind = EV_MARK_MMIO, .gfn = base });
 		return RET_PF_EMULATE;
 	}
-	return RET_PF_FIXED;
+	return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_FIXED;
 }
 
 /* Under mmu_lock for read. */

@@ -90,13 +90,13 @@ static enum ret_pf set_spte(struct ctx *c, const struct l_fault *f, uint32_t tab
 	old = *pt_entry(pt, table, index);
 	e = make_spte(c, f, gfn, height, old, prefetch);
 	if (pte_eq(e, old))
-		return RET_PF_SPURIOUS;
+		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
 	*flush |= change_needs_flush(c->rules, fmt, old, e);
 	pt_set(pt, table, index, e, &c->work);
 	emit(c,
 	     &(struct event){
 		     .kind = EV_SET_SPTE, .height = (uint8_t)height, .gfn = gfn, .new_value = e });
-	return RET_PF_FIXED;
+	return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_FIXED;
 }
 
 /* Pages of [gfn, gfn + n) that the host has writable, up to the first that it has not. */
