@@ -60,6 +60,7 @@ static const struct lang_choice choices_until[] = { { "join", 1 }, { NULL, 0 } }
 static const struct lang_choice choices_tracker[] = { { "ext", LANG_TRACKER_EXT },
 						      { "kvm", LANG_TRACKER_KVM },
 						      { NULL, 0 } };
+static const struct lang_choice choices_choose[] = { { "any", 0 }, { "fixed", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
 						    { "release", LANG_ORDER_RELEASE },
 						    { NULL, 0 } };
@@ -76,11 +77,15 @@ static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELA
 	{ key, type, need, AT(member), 0, 0, 0, NULL }
 #define TIME(key, member, dflt) \
 	{ key, FIELD_TIME, NEED_NO, AT(member), 0, LANG_TIME_NONE - 1, dflt, NULL }
-/* Keys of every line that an actor runs, and the end of its list. */
-#define END_OF_ACTOR_FIELDS \
+/* Keys of every line that an actor runs, and the end of its list; a vCPU names itself. */
+#define TIMES \
 	TIME("at", when.at, 0), \
 	TIME("delay", when.delay, 0), \
-	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1), \
+	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1)
+#define END_OF_VCPU_FIELDS TIMES, END_OF_FIELDS
+#define END_OF_ACTOR_FIELDS \
+	TIMES, \
+	NUMBER("by", FIELD_DEC, NEED_NO, when.by, 0, LANG_THREADS_MAX - 1, 0), \
 	END_OF_FIELDS
 #define END_OF_FIELDS \
 	{ NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
@@ -192,9 +197,14 @@ static const struct lang_field fields_phase[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.phase.name),
 	END_OF_FIELDS,
 };
+static const struct lang_field fields_choose[] = {
+	NUMBER("n", FIELD_DEC, NEED_YES, u.choose.n, 1, 64, 0),
+	CHOICE("order", NEED_NO, u.choose.fixed, 0, choices_choose),
+	END_OF_FIELDS,
+};
 static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
-	END_OF_ACTOR_FIELDS,
+	END_OF_VCPU_FIELDS,
 };
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
@@ -211,7 +221,7 @@ static const struct lang_field fields_access[] = {
 	CHOICE("until", NEED_NO, u.guest.until_join, 0, choices_until),
 	TIME("answer", u.guest.answer, LANG_TIME_NONE),
 	OTHER("file", FIELD_TEXT, NEED_NO, u.guest.file),
-	END_OF_ACTOR_FIELDS,
+	END_OF_VCPU_FIELDS,
 };
 
 /* clang-format off */
@@ -243,6 +253,8 @@ static const struct lang_shape shapes[] = {
 	{ LANG_PHASE,		"phase",	NULL,		fields_phase },
 	{ LANG_PAR,		"par",		NULL,		NULL },
 	{ LANG_JOIN,		"join",		NULL,		NULL },
+	{ LANG_CHOOSE,		"choose",	NULL,		fields_choose },
+	{ LANG_ENDCHOOSE,	"endchoose",	NULL,		NULL },
 	{ LANG_SKIP,		"skip",		NULL,		NULL },
 	{ LANG_END,		"end",		NULL,		NULL },
 	{ LANG_BLANK,		NULL,		NULL,		NULL },
@@ -332,6 +344,8 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_PHASE] = "phase",
 		[LANG_PAR] = "par",
 		[LANG_JOIN] = "join",
+		[LANG_CHOOSE] = "choose",
+		[LANG_ENDCHOOSE] = "endchoose",
 		[LANG_BLANK] = "a blank line",
 		[LANG_SCENARIO] = "scenario",
 		[LANG_EXPECT] = "expect",

@@ -580,11 +580,11 @@ static bool unknown_word(const struct lang_ctx *c, char *const *words, unsigned 
 	if (strchr(verbs->str, ' ') != strrchr(verbs->str, ' '))
 		return lang_fail(c, LANG_ERROR_WORD, nr_words > 1 ? words[1] : NULL, verbs->str,
 				 "unknown word after '%s'", words[0]);
-	return lang_fail(
-		c, LANG_ERROR_WORD, words[0],
-		"one of scenario host op guest phase par join expect skip end ret exit dirty "
-		"trace stat pages sum tab",
-		"unknown first word");
+	return lang_fail(c, LANG_ERROR_WORD, words[0],
+			 "one of scenario host op guest phase par join choose endchoose expect "
+			 "skip end ret exit dirty "
+			 "trace stat pages sum tab",
+			 "unknown first word");
 }
 
 static bool parse_words(const struct lang_ctx *c, struct lang_line *out, char *const *words,

@@ -172,9 +172,8 @@ static bool make_map(struct lines *s, const struct lang_host_map *m, GError **er
 	return false;
 }
 
-static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **error)
+static bool start_ioctl(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
-	uint32_t a = vm_actor_vmm(s->vm);
 	struct op *op = &s->vm->ops[a];
 	enum proc p = P_set_memory_region;
 
@@ -196,9 +195,8 @@ static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **err
 	return true;
 }
 
-static void start_track(struct lines *s, const struct lang_line *l)
+static void start_track(struct lines *s, const struct lang_line *l, uint32_t a)
 {
-	uint32_t a = vm_actor_vmm(s->vm);
 	const struct lang_track *t = &l->u.track;
 
 	s->vm->ops[a] = (struct op){ .slot = t->slot, .first = t->page };
@@ -207,9 +205,8 @@ static void start_track(struct lines *s, const struct lang_line *l)
 		    sizeof(struct l_range));
 }
 
-static bool start_host(struct lines *s, const struct lang_line *l, GError **error)
+static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
-	uint32_t a = vm_actor_mm(s->vm);
 	struct op *op = &s->vm->ops[a];
 
 	*op = (struct op){ .size = l->u.host.len };
@@ -270,7 +267,7 @@ static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, 
 	return true;
 }
 
-static bool start_param(struct lines *s, const struct lang_param *p, GError **error)
+static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a, GError **error)
 {
 	bool on = strcmp(p->value, "Y") == 0 || strcmp(p->value, "1") == 0 ||
 		  strcmp(p->value, "force") == 0;
@@ -279,8 +276,8 @@ static bool start_param(struct lines *s, const struct lang_param *p, GError **er
 		s->vm->cfg->eager_split = on;
 	} else if (strcmp(p->name, "nx_huge_pages") == 0) {
 		if (s->vm->cfg->rules.arch == PT_X86)
-			actor_start(s->vm, vm_actor_vmm(s->vm), P_set_nx_huge_pages,
-				    &(struct l_range){ .flag = on }, sizeof(struct l_range));
+			actor_start(s->vm, a, P_set_nx_huge_pages, &(struct l_range){ .flag = on },
+				    sizeof(struct l_range));
 	} else {
 		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
 			    "param: expected eager_page_split or nx_huge_pages, found '%s'",
@@ -311,6 +308,32 @@ static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError 
 	return true;
 }
 
+/* Where lines run one after the other there is one thread for all. */
+static uint32_t thread_of(const struct lang_line *l, uint32_t threads)
+{
+	return l->when.by < threads ? (uint32_t)l->when.by : 0;
+}
+
+void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms)
+{
+	*vmms = *mms = 1;
+	for (guint i = 0; i < lines->len; i++) {
+		const struct lang_line *l = g_ptr_array_index(lines, i);
+		bool mm = l->kind >= LANG_HOST_MAP && l->kind <= LANG_HOST_AGE;
+
+		*(mm ? mms : vmms) = max_u32(*(mm ? mms : vmms), (uint32_t)l->when.by + 1);
+	}
+}
+
+void lines_name(struct lines *s, const struct lang_line *l)
+{
+	if (l->kind == LANG_OP_USER_BIT)
+		(void)find_bitmap(s, l->u.user_bit.map, l->u.user_bit.page + l->u.user_bit.n);
+	if (l->kind == LANG_OP_SET_REGION && l->u.region.has_bitmap && !l->u.region.bitmap.is_hva)
+		(void)find_bitmap(s, l->u.region.bitmap.map,
+				  l->u.region.size >> s->vm->cfg->geom.page_shift);
+}
+
 uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 {
 	switch (l->kind) {
@@ -321,7 +344,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
-		return BIT(vm_actor_mm(s->vm));
+		return BIT(vm_mm_thread(s->vm, thread_of(l, s->vm->cfg->nr_mms)));
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
@@ -331,7 +354,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_DUMP:
-		return BIT(vm_actor_vmm(s->vm));
+		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
@@ -349,6 +372,8 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_PHASE:
 	case LANG_PAR:
 	case LANG_JOIN:
+	case LANG_CHOOSE:
+	case LANG_ENDCHOOSE:
 		return 0;
 	}
 	return 0;
@@ -365,22 +390,22 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
-		return start_host(s, l, error);
+		return start_host(s, l, actor, error);
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
-		return start_ioctl(s, l, error);
+		return start_ioctl(s, l, actor, error);
 	case LANG_OP_TRACK:
 	case LANG_OP_UNTRACK:
-		start_track(s, l);
+		start_track(s, l, actor);
 		return true;
 	case LANG_OP_SHADOW_ROOT:
 		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
 			    sizeof(struct l_range));
 		return true;
 	case LANG_OP_PARAM:
-		return start_param(s, &l->u.param, error);
+		return start_param(s, &l->u.param, actor, error);
 	case LANG_OP_USER_BIT:
 		return set_user_bit(s, &l->u.user_bit, error);
 	case LANG_GUEST_SPIN:
@@ -400,6 +425,8 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_PHASE:
 	case LANG_PAR:
 	case LANG_JOIN:
+	case LANG_CHOOSE:
+	case LANG_ENDCHOOSE:
 		return true;
 	}
 	return true;

@@ -115,27 +115,44 @@ static const struct base *base_find(const char *name)
 	return NULL;
 }
 
-static bool axis_apply(struct rules *r, const char *word, GError **error)
+/* The variant that a word axis=variant names on the architecture of @r. */
+static const struct variant *variant_find(const struct rules *r, const char *word)
 {
 	const char *eq = strchr(word, '=');
 
-	if (!eq) {
+	for (const struct variant *v = policy_variants; eq && v->axis; v++)
+		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
+		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
+			return v;
+	return NULL;
+}
+
+static bool bad_word(const char *word, GError **error)
+{
+	if (!strchr(word, '='))
 		g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
 			    "policy: expected axis=variant, found '%s'", word);
-		return false;
-	}
-	for (const struct variant *v = policy_variants; v->axis; v++) {
-		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
-		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r)) {
-			variant_apply(v, r);
-			return true;
-		}
-	}
-	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
-		    "policy: no such axis or variant on this architecture, expected one of `list "
-		    "policies`, found '%s'",
-		    word);
+	else
+		g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
+			    "policy: no such axis or variant on this architecture, expected one of "
+			    "`list policies`, found '%s'",
+			    word);
 	return false;
+}
+
+/* Applies the first of @words; one or, for a variant with a '+' in its name, two of them.  0: @error. */
+static unsigned int axis_apply(struct rules *r, char *const *words, GError **error)
+{
+	g_autofree char *two = words[1] ? g_strconcat(words[0], "+", words[1], NULL) : NULL;
+	const struct variant *v = two ? variant_find(r, two) : NULL;
+	unsigned int used = v ? 2 : 1;
+
+	if (!v)
+		v = variant_find(r, words[0]);
+	if (!v)
+		return bad_word(words[0], error);
+	variant_apply(v, r);
+	return used;
 }
 
 bool policy_parse(const char *line, struct rules *out, GError **error)
@@ -159,9 +176,11 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 		return false;
 	}
 	*out = base->rules;
-	for (size_t i = 1; words[i]; i++)
-		if (!axis_apply(out, words[i], error))
+	for (unsigned int i = 1, used; words[i]; i += used) {
+		used = axis_apply(out, &words[i], error);
+		if (!used)
 			return false;
+	}
 	return true;
 }
 
