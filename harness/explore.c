@@ -9,9 +9,10 @@
 G_DEFINE_QUARK(s2_explore_error, explore_error)
 
 enum {
-	ROUND_STATES = 4096, /* a thread; the same whatever their number, so that nothing depends on it */
+	/* the same for any number of threads, so that nothing depends on it */
+	ROUND_STATES = 4096,
+	ROUND_STATES_DEPTH = 64,
 	TICK_ROUNDS = 16,
-	COMPACT_BYTES = 1 << 26,
 };
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -208,9 +209,9 @@ static gpointer work(gpointer data)
 	const struct explore_run *r = w->run;
 
 	for (uint32_t i = w->first; i < w->first + w->n; i++) {
-		const struct wait_at *at = &g_array_index(r->where, struct wait_at, i);
+		const struct wait_at *at = &g_array_index(w->batch->where, struct wait_at, i);
 
-		state_decode(w->parent, r->start.vm, r->waiting->data + at->at, at->bytes);
+		state_decode(w->parent, r->start.vm, w->batch->codes->data + at->at, at->bytes);
 		if (!expand(w, at))
 			return NULL;
 	}
@@ -219,16 +220,46 @@ static gpointer work(gpointer data)
 
 /* ---- rounds --------------------------------------------------------------------------------- */
 
+static struct batch *batch_new(void)
+{
+	struct batch *b = g_new(struct batch, 1);
+
+	b->codes = g_byte_array_new();
+	b->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
+	return b;
+}
+
+static void batch_free(void *p)
+{
+	struct batch *b = p;
+
+	g_byte_array_free(b->codes, TRUE);
+	g_array_free(b->where, TRUE);
+	g_free(b);
+}
+
+static void add_waiting(struct explore_run *r, const struct found *f, const uint8_t *code)
+{
+	struct batch *b = g_queue_peek_tail(&r->waiting);
+	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
+	struct wait_at at = { .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+
+	if (!b || b->where->len >= size) {
+		b = batch_new();
+		g_queue_push_tail(&r->waiting, b);
+	}
+	at.at = b->codes->len;
+	g_byte_array_append(b->codes, code, f->bytes);
+	g_array_append_val(b->where, at);
+	r->nr_waiting++;
+	r->waiting_bytes += f->bytes + sizeof(at);
+}
+
 static void add_state(struct explore_run *r, const struct found *f, const uint8_t *code)
 {
-	struct wait_at at = { .at = r->waiting->len,
-			      .bytes = f->bytes,
-			      .number = r->origins->len,
-			      .depth = f->depth };
 	struct origin o = { .from = f->from, .mv = f->mv };
 
-	g_byte_array_append(r->waiting, code, f->bytes);
-	g_array_append_val(r->where, at);
+	add_waiting(r, f, code);
 	g_array_append_val(r->origins, o);
 	r->result->states++;
 	r->result->code_bytes += f->bytes;
@@ -331,63 +362,36 @@ static bool run_workers(struct explore_run *r, GError **error)
 	return true;
 }
 
-/* Frees the room of states that wait no longer. */
-static void compact(struct explore_run *r)
-{
-	uint64_t from;
-
-	if (r->head == r->where->len) {
-		g_array_set_size(r->where, 0);
-		g_byte_array_set_size(r->waiting, 0);
-		r->head = 0;
-		return;
-	}
-	from = g_array_index(r->where, struct wait_at, r->head).at;
-	if (r->cfg->depth_first || from < COMPACT_BYTES || from < r->waiting->len / 2)
-		return;
-	g_byte_array_remove_range(r->waiting, 0, (guint)from);
-	g_array_remove_range(r->where, 0, r->head);
-	r->head = 0;
-	for (guint i = 0; i < r->where->len; i++)
-		g_array_index(r->where, struct wait_at, i).at -= from;
-}
-
-/* A round: the first states that wait, or in depth first the last one. */
+/* A round: the batch that waits longest, or depth first the youngest. */
 static bool run_round(struct explore_run *r, GError **error)
 {
-	guint len = r->where->len - r->head, jobs = r->cfg->jobs;
-	guint n = r->cfg->depth_first ? 1 : MIN(len, ROUND_STATES);
-	guint first = r->cfg->depth_first ? r->where->len - 1 : r->head;
+	struct batch *b = r->cfg->depth_first ? g_queue_pop_tail(&r->waiting)
+					      : g_queue_pop_head(&r->waiting);
+	guint n = b->where->len, jobs = r->cfg->jobs;
+	bool ok;
 
 	for (guint j = 0; j < jobs; j++) {
 		struct worker *w = &r->workers[j];
 
-		w->first = first + n * j / jobs;
-		w->n = first + n * (j + 1) / jobs - w->first;
+		w->batch = b;
+		w->first = n * j / jobs;
+		w->n = n * (j + 1) / jobs - w->first;
 		g_byte_array_set_size(w->out, 0);
 	}
-	if (!run_workers(r, error))
-		return false;
-	if (r->cfg->depth_first) {
-		g_byte_array_set_size(r->waiting,
-				      (guint)g_array_index(r->where, struct wait_at, first).at);
-		g_array_set_size(r->where, first);
-	}
-	for (guint j = 0; j < jobs; j++)
+	ok = run_workers(r, error);
+	r->nr_waiting -= n;
+	r->waiting_bytes -= b->codes->len + (uint64_t)n * sizeof(struct wait_at);
+	batch_free(b);
+	for (guint j = 0; ok && j < jobs; j++)
 		add_found(r, &r->workers[j]);
-	if (!r->cfg->depth_first) {
-		r->head += n;
-		compact(r);
-	}
-	return true;
+	return ok;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint64_t bytes_now(const struct explore_run *r)
 {
-	return state_set_bytes(r->set) + r->waiting->len +
-	       (uint64_t)r->where->len * sizeof(struct wait_at) +
+	return state_set_bytes(r->set) + r->waiting_bytes +
 	       (uint64_t)r->origins->len * sizeof(struct origin) +
 	       (uint64_t)r->graph.edges->len * sizeof(struct edge) +
 	       (uint64_t)r->graph.of->len * sizeof(struct edges_of);
@@ -408,7 +412,7 @@ static const char *bound_hit(const struct explore_run *r)
 
 static bool run_rounds(struct explore_run *r, GError **error)
 {
-	for (unsigned int i = 0; r->head < r->where->len; i++) {
+	for (unsigned int i = 0; r->nr_waiting; i++) {
 		r->result->bound = bound_hit(r);
 		if (r->result->bound)
 			return true;
@@ -416,7 +420,7 @@ static bool run_rounds(struct explore_run *r, GError **error)
 			return false;
 		r->result->bytes = MAX(r->result->bytes, bytes_now(r));
 		if (r->cfg->tick && i % TICK_ROUNDS == 0)
-			r->cfg->tick(r->cfg->tick_arg, r->result->states, r->where->len - r->head);
+			r->cfg->tick(r->cfg->tick_arg, r->result->states, r->nr_waiting);
 		if (r->result->findings->len && !r->cfg->keep_going)
 			return true;
 	}
@@ -464,8 +468,7 @@ static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 	r->origins = g_array_new(FALSE, FALSE, sizeof(struct origin));
 	r->graph.edges = g_array_new(FALSE, FALSE, sizeof(struct edge));
 	r->graph.of = g_array_new(FALSE, TRUE, sizeof(struct edges_of));
-	r->waiting = g_byte_array_new();
-	r->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
+	g_queue_init(&r->waiting);
 	r->result = g_new0(struct explore_result, 1);
 	r->result->findings = g_ptr_array_new();
 	r->result->state_bytes = vm_state_bytes(r->start.vm);
@@ -488,8 +491,7 @@ static void run_fini(struct explore_run *r)
 	g_array_free(r->origins, TRUE);
 	g_array_free(r->graph.edges, TRUE);
 	g_array_free(r->graph.of, TRUE);
-	g_byte_array_free(r->waiting, TRUE);
-	g_array_free(r->where, TRUE);
+	g_queue_clear_full(&r->waiting, batch_free);
 	explore_start_fini(&r->start);
 }
 

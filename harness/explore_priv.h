@@ -41,7 +41,8 @@ struct worker {
 	struct note notes[NOTES_MAX];
 	uint8_t *code;
 	GByteArray *out;   /* struct found_head and short form, one after the other */
-	uint32_t first, n; /* its part of the round: states that wait */
+	const struct batch *batch; /* what the round expands */
+	uint32_t first, n;         /* its part of it */
 	GError *error;
 };
 
@@ -67,10 +68,8 @@ struct explore_run {
 	GArray *origins; /* struct origin, an element a state */
 	GArray *depths;  /* uint32_t; only when a bound asks for it */
 	struct graph graph;
-	/* states that wait: short forms one after the other */
-	GByteArray *waiting;
-	GArray *where; /* struct wait_at, from .head on */
-	guint head;
+	GQueue waiting; /* of struct batch *: states that wait, first come first */
+	uint64_t nr_waiting, waiting_bytes;
 	struct worker *workers;
 	uint64_t mask; /* invariants asked about */
 	uint64_t found_mask;
@@ -78,11 +77,15 @@ struct explore_run {
 };
 
 struct wait_at {
-	uint64_t at;
-	uint32_t bytes;
+	uint32_t at, bytes; /* of the short form */
 	uint32_t number;
 	uint32_t depth;
-	uint32_t spare;
+};
+
+/* States that wait, up to a round of them: short forms one after the other. */
+struct batch {
+	GByteArray *codes;
+	GArray *where; /* struct wait_at */
 };
 
 /* explore_path() - the moves to a state. */

@@ -4,6 +4,8 @@
 #include "mmu/s2_pte.h"
 #include "model/hostmm.h"
 #include "model/memslots.h"
+#include "model/procs.h"
+#include "model/vcpu.h"
 #include "model/x86.h"
 
 enum inv_arch { INV_X86 = 1, INV_ARM = 2, INV_BOTH = 3 };
@@ -138,6 +140,54 @@ unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)
 	return spte_access(vm_x86_fmt(vm), e) | ACC_R;
 }
 
+/* A vCPU in the guest that no interrupt has been sent to. */
+static bool is_let_alone(const struct vm *vm, uint32_t v)
+{
+	return vm->vcpus[v].mode != OUTSIDE_GUEST_MODE && !vm->vcpus[v].kicked &&
+	       !vm->vcpus[v].stopped;
+}
+
+/* Pages in a vCPU's PML buffer: in the log as soon as it has left the guest. */
+static uint64_t pml_bits(const struct vm *vm, bool leaving)
+{
+	uint32_t n = vm_cfg_pml(vm->cfg);
+	uint64_t bits = 0;
+
+	for (uint32_t v = 0; vm->cfg->rules.pml && v < vm->cfg->nr_vcpus; v++) {
+		uint32_t first = vm->vcpus[v].pml_index + 1U;
+
+		if (leaving && is_let_alone(vm, v))
+			continue;
+		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
+			bits |= ghost_bit(
+				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
+	}
+	return bits;
+}
+
+/* Pages that a fault under way is about: it may still have to mark them. */
+static uint64_t fault_bits(const struct vm *vm)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
+		const struct actor *a = &vm->actors[v];
+
+		for (uint32_t d = 0; d < a->depth; d++) {
+			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+
+			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
+				bits |= ghost_bit(f->gfn);
+		}
+	}
+	return bits;
+}
+
+uint64_t inv_unmarked(const struct vm *vm, bool leaving)
+{
+	return pml_bits(vm, leaving) | fault_bits(vm);
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 /* Decided by the explorer, which sees whole paths. */
@@ -205,7 +255,7 @@ static void ghost_begin(struct transition *t)
 
 	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
 		gl->due = g->written;
-		gl->reported = 0;
+		gl->reported = gl->late = 0;
 		return;
 	}
 	if (l->kind != LANG_OP_SET_REGION)
@@ -265,7 +315,7 @@ static void ghost_end(struct transition *t)
 	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
 		if (!t->after->cfg->manual)
 			g->written &= ~gl->reported;
-		gl->due = gl->reported = 0;
+		gl->due = gl->reported = gl->late = 0;
 	} else if (l->kind == LANG_OP_CLEAR_DIRTY) {
 		g->written &= ~gl->reported;
 		gl->reported = 0;
@@ -323,6 +373,20 @@ static void ghost_note(struct transition *t, const struct note *n)
 	}
 }
 
+/* What was in a PML buffer or a fault and is so no longer, is late for harvests under way. */
+static void ghost_late(struct transition *t)
+{
+	uint64_t due = 0, marked;
+
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		due |= t->after->ghost_line[a].due;
+	if (!due)
+		return;
+	marked = inv_unmarked(t->before, false) & ~inv_unmarked(t->after, false);
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		t->after->ghost_line[a].late |= t->after->ghost_line[a].due & marked;
+}
+
 void inv_ghost(struct transition *t)
 {
 	if (t->mv.kind == MOVE_LINE && t->line)
@@ -331,6 +395,7 @@ void inv_ghost(struct transition *t)
 		ghost_note(t, &t->c->notes[i]);
 	if (t->line && t->line->kind == LANG_OP_USER_BIT)
 		ghost_user_bit(t);
+	ghost_late(t);
 }
 
 void inv_ghost_end(struct transition *t)

@@ -101,6 +101,13 @@ unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);
  */
 bool inv_quiet(const struct vm *vm, uint32_t v);
 
+/*
+ * inv_unmarked() - pages that a vCPU may have written and that are in the log only when it has left the guest
+ * (its PML buffer) or ended its fault; bits of gfns.
+ * @leaving: of PML buffers only those whose vCPUs have left or are asked to leave the guest
+ */
+uint64_t inv_unmarked(const struct vm *vm, bool leaving);
+
 /* The mover has just returned from an ioctl, without an error. */
 bool inv_returned(const struct transition *t, enum lang_kind kind);
 

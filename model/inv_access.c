@@ -59,43 +59,10 @@ bool inv_i2(const struct transition *t, struct witness *w)
 	       inv_fail(w, n->gfn, "a write completed in a frame that the host may only read");
 }
 
-/* Pages in a vCPU's PML buffer: in the log as soon as it has left the guest. */
-static uint64_t pml_bits(const struct vm *vm)
-{
-	uint32_t n = vm_cfg_pml(vm->cfg);
-	uint64_t bits = 0;
-
-	for (uint32_t v = 0; vm->cfg->rules.pml && v < vm->cfg->nr_vcpus; v++) {
-		uint32_t first = vm->vcpus[v].pml_index + 1U;
-
-		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(
-				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
-	}
-	return bits;
-}
-
-/* Pages that a fault under way is about: it may still have to mark them. */
-static uint64_t fault_bits(const struct vm *vm)
-{
-	uint64_t bits = 0;
-
-	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
-		const struct actor *a = &vm->actors[v];
-
-		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
-
-			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
-				bits |= ghost_bit(f->gfn);
-		}
-	}
-	return bits;
-}
-
 /*
- * A harvest may miss a page that is in a PML buffer, or that a fault of another vCPU has made writable and
- * not yet marked; the next one has it then, and the page stays due.
+ * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is asked
+ * to leave the guest, but is not waited for.  The page stays due, and the next harvest must have it
+ * [KVM v6.12 arch/x86/kvm/x86.c: kvm_arch_sync_dirty_log; vcpu kick without wait].
  */
 bool inv_dirty(const struct transition *t, struct witness *w)
 {
@@ -105,7 +72,8 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 
 	if (!inv_returned(t, LANG_OP_GET_DIRTY) && !inv_returned(t, LANG_OP_RESET_RINGS))
 		return true;
-	missed = gl->due & g->written & ~gl->reported & ~pml_bits(t->after) & ~fault_bits(t->after);
+	missed = gl->due & g->written & ~gl->reported & ~gl->late &
+		 ~inv_unmarked(t->after, true);
 	return !missed || inv_fail(w, (gfn_t)__builtin_ctzll(missed),
 				   "a write completed before the harvest began, and it is not in it");
 }
