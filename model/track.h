@@ -8,7 +8,7 @@
  * Each slot has a count for each of its pages, in an array that exists once the VM needs it.  The
  * external tracker keeps a record of its own, which slot changes can make untrue.
  *
- * What policies may break, for whoever asks (vm_check() does not):
+ * What policies may break (vm_check() does not ask; inv_track.c does):
  *   INV-META   every reachable slot has the arrays that the VM's mode needs
  *   INV-TRACK  what the external tracker believes to be protected is: each page of its record lies in
  *              a slot that counts it.  Pages that left a slot leave the record

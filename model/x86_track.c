@@ -440,7 +440,7 @@ bool track_check_meta(const struct vm *vm, const char **why)
 			const struct memslot *s = &vm->slots[memslots_ids(vm, as, set)[i]];
 
 			if ((needs_rmaps(vm) && !s->has_rmaps) || (needs_counts(vm) && !s->track)) {
-				*why = "INV-META: a reachable slot without the arrays that shadow "
+				*why = "a reachable slot without the arrays that shadow "
 				       "paging and write tracking need";
 				return false;
 			}
@@ -453,7 +453,7 @@ bool track_check_record(const struct vm *vm, const char **why)
 {
 	for (uint32_t i = 0; i < vm->st->nr_tracked; i++) {
 		if (!track_is_active(vm, vm->st->tracked[i].gfn)) {
-			*why = "INV-TRACK: the tracker believes in a protection that KVM does not "
+			*why = "the tracker believes in a protection that KVM does not "
 			       "enforce";
 			return false;
 		}
@@ -481,7 +481,7 @@ bool track_check_leaves(const struct vm *vm, const char **why)
 			    !track_any(vm, &vm->slots[slot], gfn,
 				       geom_pages(&vm->pt.geom, m->height)))
 				continue;
-			*why = "INV-WT: a leaf of a tracked page can become writable";
+			*why = "a leaf of a tracked page can become writable";
 			return false;
 		}
 	}
