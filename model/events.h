@@ -56,6 +56,7 @@ enum call_name {
 	CALL_TRACK_FLUSH_SLOT,    /* gfn n: the tracker is told that the slot is flushed */
 	CALL_TRACK_REMOVE_REGION, /* gfn n: ... that the slot is gone */
 	CALL_TRACK_SLOT_CHANGE,   /* gfn n: ... that a change was committed or a MOVE failed */
+	CALL_OVERLAY_FAULT,       /* gfn n: the permission overlay denied an access */
 	NR_CALLS,
 };
 

@@ -190,6 +190,10 @@ static const struct lang_field fields_user_bit[] = {
 	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
 	END_OF_ACTOR_FIELDS,
 };
+static const struct lang_field fields_slot[] = {
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
+	END_OF_ACTOR_FIELDS,
+};
 static const struct lang_field fields_actor[] = {
 	END_OF_ACTOR_FIELDS,
 };
@@ -244,6 +248,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
+	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
 	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
 	{ LANG_GUEST_WRITE,	"guest",	"write",	fields_access },
@@ -335,6 +340,7 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_PARAM] = "op param",
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",
+		[LANG_OP_RESCAN] = "op rescan",
 		[LANG_GUEST_NOP] = "guest nop",
 		[LANG_GUEST_READ] = "guest read",
 		[LANG_GUEST_WRITE] = "guest write",

@@ -80,6 +80,7 @@ enum lang_kind {
 	LANG_OP_PARAM,       /* u.param */
 	LANG_OP_DUMP,        /* no arguments */
 	LANG_OP_USER_BIT,    /* u.user_bit */
+	LANG_OP_RESCAN,      /* u.log: slot */
 	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */
 	LANG_GUEST_READ,     /* u.guest */
 	LANG_GUEST_WRITE,    /* u.guest */

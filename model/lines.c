@@ -287,7 +287,8 @@ static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a,
 	return true;
 }
 
-static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError **error)
+/* Where the bits are attributes that KVM keeps the line is an ioctl, else a store of user space. */
+static bool start_user_bit(struct lines *s, const struct lang_user_bit *b, uint32_t a, GError **error)
 {
 	uint32_t words = find_bitmap(s, b->map, b->page + b->n);
 
@@ -299,6 +300,14 @@ static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError 
 			"x and 0x%" G_GINT64_MODIFIER "x from there",
 			b->page, b->n);
 		return false;
+	}
+	if (s->vm->cfg->rules.uf_uapi == UAPI_ATTR_RFC) {
+		s->vm->ops[a] = (struct op){
+			.uf_bitmap = words, .first = b->page, .n = b->n, .kind = b->value
+		};
+		actor_start(s->vm, a, P_set_attributes, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	}
 	for (uint64_t p = b->page; p < b->page + b->n; p++) {
 		uint64_t *word = &s->vm->words[words + p / 64];
@@ -353,6 +362,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_UNTRACK:
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
+	case LANG_OP_RESCAN:
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
@@ -407,7 +417,12 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, actor, error);
 	case LANG_OP_USER_BIT:
-		return set_user_bit(s, &l->u.user_bit, error);
+		return start_user_bit(s, &l->u.user_bit, actor, error);
+	case LANG_OP_RESCAN:
+		s->vm->ops[actor] = (struct op){ .slot = l->u.log.slot };
+		actor_start(s->vm, actor, P_rescan_userfault, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	case LANG_GUEST_SPIN:
 	case LANG_GUEST_UNSPIN:
 	case LANG_GUEST_NOP:

@@ -196,27 +196,3 @@ void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn)
 	else if (s->bitmap)
 		c->vm->words[s->bitmap + rel / 64] |= BIT(rel % 64);
 }
-
-void memslot_userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn)
-{
-	const struct memslot *s = &vm->slots[slot];
-	uint64_t rel = gfn - s->base_gfn;
-
-	if (s->uf_bitmap && rel / 64 < words_len(vm, s->uf_bitmap))
-		vm->words[s->uf_bitmap + rel / 64] &= ~BIT(rel % 64);
-}
-
-/* One word of user memory, then the page's bit [kvm_gfn_userfault, kvm_do_userfault]. */
-int memslot_userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn)
-{
-	const struct memslot *s = &vm->slots[slot];
-	uint64_t rel = gfn - s->base_gfn;
-
-	if (!(s->flags & MEM_USERFAULT))
-		return 0;
-	if (!s->uf_bitmap && !s->uf_bad && vm->cfg->rules.uf_null_is_off)
-		return 0;
-	if (s->uf_bad || !s->uf_bitmap || rel / 64 >= words_len(vm, s->uf_bitmap))
-		return -EFAULT;
-	return (int)(vm->words[s->uf_bitmap + rel / 64] >> (rel % 64) & 1);
-}

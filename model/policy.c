@@ -176,6 +176,7 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 		return false;
 	}
 	*out = base->rules;
+	out->commit_base = out->commit;
 	for (unsigned int i = 1, used; words[i]; i += used) {
 		used = axis_apply(out, &words[i], error);
 		if (!used)

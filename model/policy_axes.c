@@ -53,17 +53,33 @@ static void m_ept_noad(struct rules *r)
 	set_ept(r, X86_EPT_NOAD, false);
 }
 
+/* Kernels without the series; what only userfault uses is as if it had never been set. */
+static void uf_none(struct rules *r)
+{
+	r->allowed_flags &= ~(uint32_t)MEM_USERFAULT;
+	r->commit = r->commit_base;
+	r->uf_inval = UF_INV_NONE;
+	r->uf_size = UF_SIZE_FAULTIN;
+	r->uf_read_error = UF_ERR_BARE;
+	r->uf_null_is_off = r->uf_validate_pointer = false;
+	if (r->recovery == REC_UNMAP_ALL)
+		r->recovery = REC_NONE;
+}
+
 static void uf_on(struct rules *r, enum commit_hook hook)
 {
+	uf_none(r);
 	r->allowed_flags |= MEM_USERFAULT;
 	r->commit = (uint8_t)hook;
+	r->uf_inval = UF_INV_ARCH;
 	r->uf_validate_pointer = true;
 }
 
-static void uf_v3(struct rules *r, enum commit_hook hook)
+/* The rewrite and what follows it. */
+static void uf_generic(struct rules *r, enum commit_hook hook, enum uf_invalidate who)
 {
 	uf_on(r, hook);
-	r->uf_common = UF_COMMON_FLUSH;
+	r->uf_inval = (uint8_t)who;
 	r->uf_size = UF_SIZE_ADJUST;
 }
 
@@ -73,14 +89,25 @@ static void uf_x86_v2(struct rules *r)
 	r->uf_null_is_off = true;
 }
 
+static void uf_x86_sean(struct rules *r)
+{
+	uf_generic(r, COMMIT_X86_UF_SEAN, UF_INV_COMMON);
+}
+
 static void uf_x86_v3(struct rules *r)
 {
-	uf_v3(r, COMMIT_X86_UF_SEAN);
+	uf_generic(r, COMMIT_X86_UF_V3, UF_INV_HOOK);
+}
+
+static void uf_x86_guarded(struct rules *r)
+{
+	uf_generic(r, COMMIT_X86_UF_GUARDED, UF_INV_HOOK);
 }
 
 static void uf_arm_v1(struct rules *r)
 {
 	uf_on(r, COMMIT_ARM_UF_V1);
+	r->recovery = REC_UNMAP_ALL;
 	r->uf_null_is_off = true;
 	r->uf_read_error = UF_ERR_AS_USERFAULT;
 	r->uf_validate_pointer = false;
@@ -95,12 +122,17 @@ static void uf_arm_james_v2(struct rules *r)
 
 static void uf_arm_sean(struct rules *r)
 {
-	uf_v3(r, COMMIT_ARM_SEAN);
+	uf_generic(r, COMMIT_ARM_SEAN, UF_INV_HOOK);
 }
 
 static void uf_arm_james_flags_only(struct rules *r)
 {
-	uf_v3(r, COMMIT_ARM_JAMES_FLAGS_ONLY);
+	uf_generic(r, COMMIT_ARM_JAMES_FLAGS_ONLY, UF_INV_HOOK);
+}
+
+static void uf_arm_no_early_return(struct rules *r)
+{
+	uf_generic(r, COMMIT_ARM_NO_EARLY_RETURN, UF_INV_HOOK);
 }
 
 static void lock_exclusive(struct rules *r)
@@ -164,28 +196,74 @@ const struct variant policy_variants[] = {
 	IS("mmu", "tdp", ON_X86, tdp_mmu, true, "TDP MMU"),
 	IS("mmu", "legacy", ON_X86, tdp_mmu, false,
 	   "direct maps of the legacy MMU (tdp_mmu=0)"),
+	BY("userfault", "x86-none", ON_X86, uf_none, "kernels without the flag"),
 	BY("userfault", "x86-uf-v2", ON_X86, uf_x86_v2, "KVM_MEM_USERFAULT v1, v2"),
-	BY("userfault", "x86-uf-sean", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT, rewrite"),
+	BY("userfault", "x86-uf-sean", ON_X86, uf_x86_sean, "KVM_MEM_USERFAULT, rewrite"),
 	BY("userfault", "x86-uf-v3", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT v3"),
+	BY("userfault", "x86-uf-guarded", ON_X86, uf_x86_guarded,
+	   "v3, and huge pages come back only when neither flag forbids them (ours)"),
+	BY("userfault", "arm64-upstream", ON_ARM, uf_none, "kernels without the flag"),
 	BY("userfault", "arm64-uf-v1", ON_ARM, uf_arm_v1, "KVM_MEM_USERFAULT v1"),
 	BY("userfault", "arm64-james-v2", ON_ARM, uf_arm_james_v2, "KVM_MEM_USERFAULT v2"),
 	BY("userfault", "arm64-sean-rewrite", ON_ARM, uf_arm_sean, "rewrite and v3"),
 	BY("userfault", "arm64-james-flags-only", ON_ARM, uf_arm_james_flags_only,
 	   "amendment proposed and withdrawn"),
-	IS("invalidate", "inv-common-flush", ON_BOTH, uf_common, UF_COMMON_FLUSH,
-	   "generic commit zaps on 0->1"),
-	IS("invalidate", "inv-none", ON_BOTH, uf_common, UF_COMMON_NONE,
-	   "generic commit does nothing"),
+	BY("userfault", "arm64-no-early-return", ON_ARM, uf_arm_no_early_return,
+	   "v3 without its early return: a logged slot is write-protected at every change"),
+	IS("uapi", "any-toggle", ON_BOTH, uf_uapi, UAPI_ANY_TOGGLE,
+	   "a slot flag with a bitmap, set and cleared at any time"),
+	IS("uapi", "create-only", ON_BOTH, uf_uapi, UAPI_CREATE_ONLY,
+	   "it can be set only when the slot is made"),
+	IS("uapi", "attr-rfc", ON_BOTH, uf_uapi, UAPI_ATTR_RFC,
+	   "op user_bit is an ioctl: it sets or clears an attribute of the pages and zaps them"),
+	IS("uapi", "exit-on-missing", ON_BOTH, uf_uapi, UAPI_EXIT_ON_MISSING,
+	   "no bitmap: pages that the host does not have are asked for"),
+	IS("uapi", "rescan-ioctl", ON_BOTH, uf_uapi, UAPI_RESCAN,
+	   "any-toggle, and op rescan zaps the pages whose bit is 1"),
+	IS("invalidate", "inv-none", ON_BOTH, uf_inval, UF_INV_NONE,
+	   "nobody on 0->1 (negative control)"),
+	IS("invalidate", "inv-arch", ON_BOTH, uf_inval, UF_INV_ARCH,
+	   "the arch commit hook zaps the slot (v1, v2)"),
+	IS("invalidate", "inv-common-flush", ON_BOTH, uf_inval, UF_INV_COMMON,
+	   "generic commit zaps the slot (rewrite)"),
+	IS("invalidate", "common-hook-v3", ON_BOTH, uf_inval, UF_INV_HOOK,
+	   "generic commit, through kvm_arch_userfault_enabled() (v3)"),
+	IS("invalidate", "inv-changed-hook", ON_BOTH, uf_inval, UF_INV_CHANGED_HOOK,
+	   "generic commit, through a hook for both edges: zaps on 0->1, recovers on 1->0"),
+	IS("invalidate", "perm-reap", ON_BOTH, uf_inval, UF_INV_PERM_REAP,
+	   "an overlay withdraws the slot's permissions; tables and TLBs stay"),
+	IS("invalidate", "perm-reap-tlbcached", ON_BOTH, uf_inval, UF_INV_PERM_REAP_TLB,
+	   "the same where TLBs cache permissions, without a flush (negative control)"),
+	IS("invalidate", "inv-selective", ON_BOTH, uf_inval, UF_INV_SELECTIVE,
+	   "generic commit zaps the pages whose bit is 1"),
+	IS("invalidate", "inv-before-swap", ON_BOTH, uf_inval, UF_INV_BEFORE_SWAP,
+	   "the slot is zapped before the new flags are published (negative control)"),
+	IS("read-error", "err-bare", ON_BOTH, uf_read_error, UF_ERR_BARE,
+	   "an unreadable bitmap is EFAULT without more"),
+	IS("read-error", "err-as-userfault", ON_BOTH, uf_read_error, UF_ERR_AS_USERFAULT,
+	   "an unreadable bitmap is reported as a userfault (arm64 v1, v2)"),
 	IS("size", "size-4k-at-faultin", ON_BOTH, uf_size, UF_SIZE_FAULTIN,
 	   "4 KiB rule where the page is resolved"),
 	IS("size", "size-4k-at-adjust", ON_BOTH, uf_size, UF_SIZE_ADJUST,
 	   "4 KiB rule beside dirty logging's"),
 	IS("size", "size-free", ON_BOTH, uf_size, UF_SIZE_FREE, "no size rule (negative control)"),
+	IS("size", "size-block-if-all-clear", ON_BOTH, uf_size, UF_SIZE_IF_CLEAR,
+	   "a block may be mapped when all its bits are 0"),
+	IS("prefetch", "pf-plain", ON_X86, uf_prefetch, PF_PLAIN,
+	   "the legacy MMU's prefetch ignores the bitmap"),
+	IS("prefetch", "pf-test-bits", ON_X86, uf_prefetch, PF_TEST_BITS,
+	   "it ends at a page whose bit is 1"),
+	IS("prefetch", "pf-not-uf", ON_X86, uf_prefetch, PF_NOT_UF,
+	   "it leaves slots with USERFAULT alone"),
 	IS("recovery", "rec-zap", ON_X86, recovery, REC_ZAP,
 	   "zap collapsible tables (up to 6.12)"),
 	IS("recovery", "rec-inplace", ON_X86, recovery, REC_INPLACE,
 	   "replace tables by leaves (6.13 on)"),
-	IS("recovery", "rec-none", ON_X86, recovery, REC_NONE, "leave the tables"),
+	IS("recovery", "rec-none", ON_BOTH, recovery, REC_NONE, "leave the tables"),
+	IS("recovery", "rec-unmap-all", ON_ARM, recovery, REC_UNMAP_ALL,
+	   "unmap the slot (arm64-uf-v1, there for USERFAULT only)"),
+	IS("recovery", "rec-collapse", ON_ARM, recovery, REC_COLLAPSE,
+	   "replace tables by blocks, with break-before-make (hypothetical)"),
 	IS("order", "ms-upstream", ON_BOTH, ms_order, MS_UPSTREAM,
 	   "INVALID copy, flush, prepare, install"),
 	IS("order", "ms-prepare-first", ON_BOTH, ms_order, MS_PREPARE_FIRST,
@@ -221,6 +299,23 @@ const struct variant policy_variants[] = {
 	   "prepare of a DELETE cannot fail (x86, arm64)"),
 	IS("delete-veto", "veto-arch", ON_BOTH, delete_veto, true,
 	   "the architecture may refuse a DELETE (s390 protected VMs): fail=archveto"),
+	IS("move-log", "bm-reuse", ON_BOTH, move_log, BM_REUSE,
+	   "a slot that moves keeps its dirty bitmap (upstream)"),
+	IS("move-log", "bm-shift", ON_BOTH, move_log, BM_SHIFT,
+	   "its bits are shifted by as much as the slot"),
+	IS("move-log", "bm-clear", ON_BOTH, move_log, BM_CLEAR, "it begins with a clear bitmap"),
+	IS("move-log", "reject-move-log", ON_BOTH, move_log, BM_REJECT,
+	   "a slot that is logged does not move"),
+	IS("dirty-mode", "by-scenario", ON_BOTH, dirty_mode, DIRTY_BY_SCENARIO,
+	   "as manual= and ring= of the scenario say"),
+	IS("dirty-mode", "classic", ON_BOTH, dirty_mode, DIRTY_CLASSIC,
+	   "a bitmap, which KVM_GET_DIRTY_LOG re-arms"),
+	IS("dirty-mode", "manual", ON_BOTH, dirty_mode, DIRTY_MANUAL,
+	   "a bitmap, which KVM_CLEAR_DIRTY_LOG re-arms"),
+	IS("dirty-mode", "manual-initset", ON_BOTH, dirty_mode, DIRTY_MANUAL_INITSET,
+	   "the same, with all bits set at first"),
+	IS("dirty-mode", "ring", ON_BOTH, dirty_mode, DIRTY_RING,
+	   "a ring of 4096 entries a vCPU"),
 	IS("slot-flush", "zap-all", ON_X86, slot_flush, SLOT_FLUSH_ALL,
 	   "a slot change zaps everything (up to 6.11)"),
 	IS("slot-flush", "zap-all-quirk", ON_X86, slot_flush, SLOT_FLUSH_QUIRK,

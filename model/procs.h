@@ -55,6 +55,7 @@ enum fault_bits {
 	PFERR_USER = 4,
 	PFERR_RSVD = 8,
 	PFERR_FETCH = 16,
+	PFERR_OVERLAY = 32, /* denied by the permission overlay; no bit of hardware's */
 };
 
 struct l_fault {

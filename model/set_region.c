@@ -21,6 +21,7 @@
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/track.h"
+#include "model/userfault.h"
 
 /* What the checks need to know. */
 struct region_check {
@@ -107,7 +108,17 @@ static bool modifies_fixed(const struct region_check *r)
 
 static bool may_not_move(const struct region_check *r)
 {
-	return r->change == KVM_MR_MOVE && r->vm->cfg->rules.ms_order == MS_MOVE_DISABLED;
+	const struct rules *rules = &r->vm->cfg->rules;
+
+	return r->change == KVM_MR_MOVE &&
+	       (rules->ms_order == MS_MOVE_DISABLED ||
+		(rules->move_log == BM_REJECT && memslot_is_logging(&r->vm->slots[r->old])));
+}
+
+static bool userfault_too_late(const struct region_check *r)
+{
+	return r->vm->cfg->rules.uf_uapi == UAPI_CREATE_ONLY && r->old &&
+	       (r->op->flags & ~r->vm->slots[r->old].flags & MEM_USERFAULT);
 }
 
 static bool overlaps(const struct region_check *r)
@@ -146,6 +157,7 @@ static const struct region_rule {
 	{ delete_nothing, EINVAL, true, "deletes a slot that does not exist" },
 	{ modifies_fixed, EINVAL, true, "changes size, userspace_addr or READONLY" },
 	{ may_not_move, EINVAL, true, "moves a slot where none may be moved" },
+	{ userfault_too_late, EINVAL, true, "sets USERFAULT on a slot that exists" },
 	{ overlaps, EEXIST, true, "overlaps another slot" },
 	{ no_slot_object, ENOMEM, true, "no memory for the slot object" },
 };
@@ -283,6 +295,13 @@ static int prepare(struct ctx *c, const struct l_slot *f)
 	return prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
 }
 
+/* The negative control of who invalidates for userfault: faults that hold the old slot map again. */
+static bool zaps_before_swap(const struct ctx *c, const struct l_slot *f)
+{
+	return c->rules->uf_inval == UF_INV_BEFORE_SWAP && f->change == KVM_MR_FLAGS_ONLY &&
+	       (c->vm->slots[f->slot2].flags & ~c->vm->slots[f->slot].flags & MEM_USERFAULT);
+}
+
 /* old (f->slot) and new (f->slot2) by element number; 0 for CREATE's old and DELETE's new */
 PROC(set_memslot)
 {
@@ -316,7 +335,7 @@ PROC(set_memslot)
 		RETURN(f->err);
 	}
 	STEP("set_memslot:prepared");
-	if (f->flag && c->rules->ms_order == MS_FLUSH_AFTER_PREPARE)
+	if ((f->flag && c->rules->ms_order == MS_FLUSH_AFTER_PREPARE) || zaps_before_swap(c, f))
 		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
 	STEP("set_memslot:install");
@@ -390,16 +409,42 @@ static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change
 	return op->fail == FP_ARCHMETA ? -ENOMEM : 0;
 }
 
-/* Reverse maps and tracking counts: fresh ones, but a change of flags hands them on. */
+/* Upstream the bitmap stays as it is: its bits are relative to the slot, whose pages are the same. */
+static void move_log(struct vm *vm, uint32_t old, uint32_t now)
+{
+	const struct memslot *from = &vm->slots[old], *to = &vm->slots[now];
+	uint64_t by = to->base_gfn - from->base_gfn, n = to->npages;
+	uint64_t *bits = &vm->words[to->bitmap];
+
+	if (vm->cfg->rules.move_log == BM_CLEAR)
+		memset(bits, 0, sizeof(*bits) * bitmap_words(n));
+	if (vm->cfg->rules.move_log != BM_SHIFT)
+		return;
+	/* each page's bit is that of the page which had its gfn; towards the end that moves away first */
+	for (uint64_t k = 0; k < n; k++) {
+		uint64_t p = to->base_gfn < from->base_gfn ? n - 1 - k : k, q = p + by;
+		bool set = q < n && (bits[q / 64] >> (q % 64) & 1);
+
+		bits[p / 64] = (bits[p / 64] & ~BIT(p % 64)) | (set ? BIT(p % 64) : 0);
+	}
+}
+
+/* Arrays of a slot's pages: fresh ones, but a change of flags hands them on. */
 static int prepare_arrays(struct vm *vm, uint8_t change, uint32_t old, uint32_t now)
 {
+	if (change == KVM_MR_DELETE)
+		return 0;
 	if (change == KVM_MR_FLAGS_ONLY) {
 		vm->slots[now].track = vm->slots[old].track;
 		vm->slots[now].has_rmaps = vm->slots[old].has_rmaps;
-	} else if (change != KVM_MR_DELETE && !track_alloc_arrays(vm, now)) {
+	} else if (!track_alloc_arrays(vm, now)) {
 		return -ENOMEM;
 	}
-	return 0;
+	if (userfault_overlay_alloc(vm, old, now))
+		return 0;
+	if (change != KVM_MR_FLAGS_ONLY)
+		track_free_arrays(vm, now);
+	return -ENOMEM;
 }
 
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
@@ -425,6 +470,8 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 	err = prepare_arch(vm, op, change, now);
 	if (!err)
 		err = prepare_arrays(vm, change, old, now);
+	if (!err && change == KVM_MR_MOVE && s->bitmap && !fresh)
+		move_log(vm, old, now);
 	if (err && fresh) {
 		words_free(vm, s->bitmap);
 		s->bitmap = 0;
@@ -484,6 +531,7 @@ PROC(commit_memory_region)
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);
 		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
 			track_free_arrays(c->vm, f->slot);
+		userfault_overlay_free(c->vm, f->slot, f->slot2);
 		memslot_free(c->vm, f->slot);
 	}
 	RETURN(0);
@@ -497,6 +545,7 @@ const uint16_t commit_proc[NR_COMMIT_ACTIONS] = {
 	[ACT_FLUSH] = P_act_flush_slot,  [ACT_ZAP] = P_flush_shadow_memslot,
 	[ACT_WP_S2] = P_act_s2_wrprot,   [ACT_SPLIT_S2] = P_act_s2_split,
 	[ACT_CACHE] = P_act_s2_cache,
+	[ACT_ZAP_SET] = P_zap_userfault, [ACT_REAP] = P_act_reap,
 };
 
 /* Dispatch by architecture and MMU. */

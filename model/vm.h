@@ -188,6 +188,7 @@ struct memslot {
 	uint32_t bitmap;    /* words index: first half live, second half scratch; 0 none */
 	uint32_t uf_bitmap; /* words index of the userfault bitmap in user memory; 0 none */
 	uint32_t track;     /* words index: write-tracking counts of 16 bits a page; 0 none */
+	uint32_t reap;      /* words index: pages that the permission overlay denies; 0 none */
 	uint8_t uf_bad;     /* enum uf_pointer */
 	uint8_t has_rmaps;  /* reverse maps exist: what shadow paging needs of each slot */
 	uint8_t spare[2];
@@ -385,6 +386,7 @@ struct vm_state {
 	uint32_t nr_tracked; /* pages that it believes to be protected, ascending */
 	struct tracked tracked[VM_MAX_TRACKED];
 	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
+	uint32_t nr_reaped;   /* overlays in use */
 	struct host_map maps[VM_MAX_MAPS];
 };
 

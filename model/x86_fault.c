@@ -8,6 +8,7 @@
 
 #include "model/hostmm.h"
 #include "model/track.h"
+#include "model/userfault.h"
 #include "model/x86.h"
 
 enum {
@@ -150,6 +151,7 @@ unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
 	unsigned int h = memslot_max_height(vm, slot, gfn, vm->cfg->geom.max_leaf_height);
 	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
 
+	h = userfault_max_height(vm, slot, gfn, h);
 	return v.present && v.height < h ? v.height : v.present ? h : 0;
 }
 
@@ -200,7 +202,7 @@ PROC(x86_faultin)
 	BEGIN(l_fault);
 	STEP("faultin:userfault");
 	{
-		int bit = memslot_userfault_bit(c->vm, f->slot, f->gfn);
+		int bit = userfault_test(c, f->slot, f->gfn, is_write(f));
 
 		if (bit != 0)
 			RETURN(bit < 0 ? bit : RET_PF_USER);

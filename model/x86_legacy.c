@@ -8,6 +8,7 @@
  * is the same, the order within one operation is that of the pages.
  */
 #include "model/hostmm.h"
+#include "model/userfault.h"
 #include "model/vcpu.h"
 #include "model/x86.h"
 
@@ -99,8 +100,8 @@ static enum ret_pf set_spte(struct ctx *c, const struct l_fault *f, uint32_t tab
 	return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_FIXED;
 }
 
-/* Pages of [gfn, gfn + n) that the host has writable, up to the first that it has not. */
-static unsigned int host_writable_run(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int n)
+/* Pages of [gfn, gfn + n) that may be mapped writable at once, up to the first that may not. */
+static unsigned int prefetchable_run(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int n)
 {
 	unsigned int i;
 
@@ -108,6 +109,9 @@ static unsigned int host_writable_run(const struct vm *vm, uint32_t slot, gfn_t 
 		struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn + i));
 
 		if (!v.present || !v.writable)
+			break;
+		if (vm->cfg->rules.uf_prefetch == PF_TEST_BITS &&
+		    userfault_bit(vm, slot, gfn + i) != 0)
 			break;
 	}
 	return i;
@@ -122,10 +126,12 @@ static bool prefetch_run(struct ctx *c, const struct l_fault *fault, uint32_t ta
 	const struct memslot *s = &c->vm->slots[slot];
 	unsigned int n;
 
+	if ((s->flags & MEM_USERFAULT) && c->rules->uf_prefetch == PF_NOT_UF)
+		return false;
 	if (!slot || (s->flags & (MEMSLOT_INVALID | MEM_READONLY)) || memslot_is_logging(s) ||
 	    s->base_gfn + s->npages - gfn < end - first)
 		return false;
-	n = host_writable_run(c->vm, slot, gfn, end - first);
+	n = prefetchable_run(c->vm, slot, gfn, end - first);
 	for (uint32_t i = 0; i < n; i++) {
 		struct l_fault p = *fault;
 		bool flush = false;

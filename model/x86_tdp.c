@@ -626,16 +626,22 @@ PROC(recover_roots)
 PROC(act_recover)
 {
 	BEGIN(l_range);
-	if (c->rules->recovery == REC_NONE)
+	if (c->rules->arch == PT_ARM64) {
+		CALL(P_s2_collapse_slot, l_range, .slot = f->slot);
 		RETURN(0);
+	}
 	emit_call(c, c->rules->recovery == REC_ZAP ? CALL_ZAP_COLLAPSIBLE : CALL_RECOVER_HUGE, 0);
 	if (!c->rules->tdp_mmu) {
 		CALL(P_legacy_recover, l_range, .slot = f->slot);
 		RETURN(0);
 	}
 	/* in place recovery refuses a slot that is still logged [6.13: WARN_ON_ONCE] */
-	if (c->rules->recovery == REC_INPLACE && memslot_is_logging(&c->vm->slots[f->slot]))
+	if (c->rules->recovery == REC_INPLACE && memslot_is_logging(&c->vm->slots[f->slot])) {
+		note(c, &(struct note){ .kind = NOTE_WARN,
+					.gfn = c->vm->slots[f->slot].base_gfn,
+					.what = "huge pages are to come back in a logged slot" });
 		RETURN(0);
+	}
 	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
 	lock_take_read(c, OBJ_MMU_LOCK);
 	CALL(P_recover_roots, l_range, .slot = f->slot);

@@ -243,6 +243,7 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_OP_PARAM:
 	case LANG_OP_DUMP:
 	case LANG_OP_USER_BIT:
+	case LANG_OP_RESCAN:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:

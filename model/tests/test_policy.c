@@ -109,7 +109,7 @@ START_TEST(more_axes_may_follow_a_preset)
 	g_autofree char *longer = g_strconcat(presets[_i].name, "+invalidate=inv-none", NULL);
 	struct rules a = rules_of(presets[_i].name), b = rules_of(longer);
 
-	ck_assert_int_eq(b.uf_common, UF_COMMON_NONE);
+	ck_assert_int_eq(b.uf_inval, UF_INV_NONE);
 	ck_assert_int_eq(b.commit, a.commit);
 }
 END_TEST
