@@ -337,8 +337,8 @@ static bool block_for(const struct vm *vm, uint32_t slot, gfn_t gfn, struct s2_o
 	struct pt_pos p = pt_lookup(pt, vm_s2_root(vm), gfn);
 
 	if (p.height > 0 || !v.present || v.height < 1 ||
-	    memslot_max_height(vm, slot, gfn, 1) < 1 || userfault_max_height(vm, slot, gfn, 1) < 1 ||
-	    (gfn & (geom_pages(&pt->geom, 1) - 1)))
+	    memslot_max_height(vm, slot, gfn, 1) < 1 ||
+	    userfault_max_height(vm, slot, gfn, 1) < 1 || (gfn & (geom_pages(&pt->geom, 1) - 1)))
 		return false;
 	op->pfn = align_down_u64(v.pfn, geom_pages(&pt->geom, 1));
 	op->access = ACC_RWX;
@@ -360,17 +360,22 @@ PROC(s2_collapse_slot)
 {
 	BEGIN(l_range);
 	if (c->vm->slots[f->slot].flags & MEM_LOG_DIRTY_PAGES ||
-	    ((c->vm->slots[f->slot].flags & MEM_USERFAULT) && c->rules->uf_size != UF_SIZE_IF_CLEAR))
+	    ((c->vm->slots[f->slot].flags & MEM_USERFAULT) &&
+	     c->rules->uf_size != UF_SIZE_IF_CLEAR))
 		RETURN(0);
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	lock_take_write(c, OBJ_MMU_LOCK);
 	f->start = c->vm->slots[f->slot].base_gfn;
 	f->end = f->start + c->vm->slots[f->slot].npages;
 	f->n = geom_pages(&c->vm->cfg->geom, 1);
-	for (f->start = align_down_u64(f->start + f->n - 1, f->n); f->start < f->end; f->start += f->n) {
+	for (f->start = align_down_u64(f->start + f->n - 1, f->n); f->start < f->end;
+	     f->start += f->n) {
 		op_start(c, S2_OP_MAP, f->start, f->start + f->n);
 		if (block_for(c->vm, f->slot, f->start, &c->vm->scratch[c->me_nr].s2)) {
-			emit_range(c, EV_S2_MAP, f->start, f->start + f->n);
+			emit(c, &(struct event){ .kind = EV_S2_MAP,
+						 .gfn = f->start,
+						 .n = f->n,
+						 .a = c->vm->scratch[c->me_nr].s2.access });
 			CALL(P_s2_op, l_req, 0);
 		}
 	}

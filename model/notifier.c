@@ -85,8 +85,8 @@ static void note_parts(struct ctx *c, enum note_kind kind, hva_t start, hva_t en
 	while (c->notes && (all.slot = next_slot(c->vm, &all)) != 0) {
 		struct gfn_range r = slot_part(c->vm, all.slot, start, end);
 
-		note(c, &(struct note){
-				.kind = (uint8_t)kind, .gfn = r.start, .n = r.end - r.start });
+		note(c,
+		     &(struct note){ .kind = (uint8_t)kind, .gfn = r.start, .n = r.end - r.start });
 	}
 }
 

@@ -85,6 +85,8 @@ static const struct preset {
 	  "the rewrite of May 2025: common code flushes on 0->1" },
 	{ "x86-uf-v3", "x86-6.12+machine=ept+userfault=x86-uf-v3",
 	  "KVM Userfault v3: as the rewrite, through kvm_arch_userfault_enabled()" },
+	{ "x86-uf-guarded", "x86-6.12+machine=ept+userfault=x86-uf-guarded",
+	  "v3, and huge pages come back only when neither logging nor userfault forbids them (ours)" },
 	{ "arm64-uf-v1", "arm64-6.12+userfault=arm64-uf-v1", "zap on both edges" },
 	{ "arm64-james-v2", "arm64-6.12+userfault=arm64-james-v2",
 	  "KVM Userfault v2: arch hook flushes on 0->1" },
@@ -92,6 +94,8 @@ static const struct preset {
 	  "the rewrite and v3: return early unless LOG was toggled; common flush" },
 	{ "arm64-james-flags-only", "arm64-6.12+userfault=arm64-james-flags-only",
 	  "return early only for FLAGS_ONLY without a LOG toggle; common flush" },
+	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return",
+	  "never return early: a logged slot is write-protected at every change; common flush" },
 };
 
 static const char *const injections[NR_INJECTIONS] = {

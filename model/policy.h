@@ -42,10 +42,10 @@ enum {
 
 /* The commit hook in use; each enumerator is a table in policy_commit.c. */
 enum commit_hook {
-	COMMIT_X86,         /* without userfault */
-	COMMIT_X86_UF_V2,   /* v1 and v2 */
-	COMMIT_X86_UF_SEAN, /* rewrite: zap in common code */
-	COMMIT_X86_UF_V3,   /* the same through a hook */
+	COMMIT_X86,            /* without userfault */
+	COMMIT_X86_UF_V2,      /* v1 and v2 */
+	COMMIT_X86_UF_SEAN,    /* rewrite: zap in common code */
+	COMMIT_X86_UF_V3,      /* the same through a hook */
 	COMMIT_X86_UF_GUARDED, /* v3, and huge pages come back only when neither flag forbids them */
 	COMMIT_ARM_61,
 	COMMIT_ARM_CUR, /* 6.5 to 7.0 */
@@ -62,10 +62,10 @@ enum commit_hook {
  * says; generic commit for MOVE and FLAGS_ONLY, after the arch hook.
  */
 enum uf_invalidate {
-	UF_INV_NONE,         /* nobody */
-	UF_INV_ARCH,         /* arch hook (v1, v2) */
-	UF_INV_COMMON,       /* generic commit zaps (rewrite) */
-	UF_INV_HOOK,         /* generic commit through kvm_arch_userfault_enabled(), which zaps (v3) */
+	UF_INV_NONE,   /* nobody */
+	UF_INV_ARCH,   /* arch hook (v1, v2) */
+	UF_INV_COMMON, /* generic commit zaps (rewrite) */
+	UF_INV_HOOK,   /* generic commit through kvm_arch_userfault_enabled(), which zaps (v3) */
 	UF_INV_CHANGED_HOOK, /* kvm_arch_userfault_changed(enabled): both edges, after the arch hook */
 	UF_INV_PERM_REAP,    /* withdraws permission in an overlay; tables and TLBs stay */
 	UF_INV_PERM_REAP_TLB, /* the same where TLBs cache the permission */
@@ -88,9 +88,9 @@ enum uf_read_error {
 };
 
 enum uf_size_rule {
-	UF_SIZE_FAULTIN, /* v2: max level 4 KiB when the page is resolved */
-	UF_SIZE_ADJUST,  /* v3: next to the dirty-logging test */
-	UF_SIZE_FREE,    /* negative control */
+	UF_SIZE_FAULTIN,  /* v2: max level 4 KiB when the page is resolved */
+	UF_SIZE_ADJUST,   /* v3: next to the dirty-logging test */
+	UF_SIZE_FREE,     /* negative control */
 	UF_SIZE_IF_CLEAR, /* blocks all of whose bits are 0 */
 };
 
@@ -136,10 +136,10 @@ enum log_flush {
 
 /* What becomes of the dirty bitmap of a slot that moves; its bits are relative to the slot. */
 enum move_log {
-	BM_REUSE,        /* it stays as it is (upstream) */
-	BM_SHIFT,        /* bits are shifted by as much as the slot */
-	BM_CLEAR,        /* begins anew */
-	BM_REJECT,       /* a logged slot does not move */
+	BM_REUSE,  /* it stays as it is (upstream) */
+	BM_SHIFT,  /* bits are shifted by as much as the slot */
+	BM_CLEAR,  /* begins anew */
+	BM_REJECT, /* a logged slot does not move */
 };
 
 /* How dirty pages are reported, where the policy and not the scenario says so. */

@@ -544,8 +544,8 @@ const uint16_t commit_proc[NR_COMMIT_ACTIONS] = {
 	[ACT_WP2] = P_act_wrprot,        [ACT_WP4] = P_act_wrprot,
 	[ACT_FLUSH] = P_act_flush_slot,  [ACT_ZAP] = P_flush_shadow_memslot,
 	[ACT_WP_S2] = P_act_s2_wrprot,   [ACT_SPLIT_S2] = P_act_s2_split,
-	[ACT_CACHE] = P_act_s2_cache,
-	[ACT_ZAP_SET] = P_zap_userfault, [ACT_REAP] = P_act_reap,
+	[ACT_CACHE] = P_act_s2_cache,    [ACT_ZAP_SET] = P_zap_userfault,
+	[ACT_REAP] = P_act_reap,
 };
 
 /* Dispatch by architecture and MMU. */

@@ -55,8 +55,7 @@ unsigned int userfault_max_height(const struct vm *vm, uint32_t slot, gfn_t gfn,
 {
 	unsigned int h = 0;
 
-	if (vm->cfg->rules.uf_size != UF_SIZE_IF_CLEAR ||
-	    !(vm->slots[slot].flags & MEM_USERFAULT))
+	if (vm->cfg->rules.uf_size != UF_SIZE_IF_CLEAR || !(vm->slots[slot].flags & MEM_USERFAULT))
 		return max;
 	for (; h < max; h++) {
 		gfn_t at = geom_base(&vm->cfg->geom, gfn, h + 1);
@@ -259,7 +258,8 @@ PROC(overlay_fault)
 	BEGIN(l_fault);
 	if (c->rules->arch == PT_ARM64)
 		srcu_enter(c);
-	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_OVERLAY_FAULT, .gfn = f->gfn, .n = 1 });
+	emit(c,
+	     &(struct event){ .kind = EV_CALL, .name = CALL_OVERLAY_FAULT, .gfn = f->gfn, .n = 1 });
 	c->stats.pf_taken += c->rules->arch == PT_X86;
 	c->work.fault_dispatch++;
 	c->work.slot_lookup++;

@@ -115,6 +115,110 @@ static const struct control tracking[] = {
 };
 /* clang-format on */
 
+/* ---- userfault -------------------------------------------------------------------------------------- */
+
+#define BIT_1  "op user_bit map=b0 page=0 value=1\n"
+#define SET_UF SLOT_AT "0x4000 flags=uf bitmap=b0\n"
+/* the flag is set while a vCPU writes twice */
+#define UF_ON MAP SLOT("none") BIT_1 PAR WRITE " repeat=2\n" SET_UF JOIN
+/* a slot with the flag is made under a guest that writes, and loses it */
+#define UF_NEW MAP BIT_1 PAR WRITE " repeat=2\n" SET_UF SLOT("none") JOIN
+/* bits are set later */
+#define UF_LATER MAP SET_UF PAR WRITE " repeat=2\n" BIT_1 JOIN
+#define RESCAN   MAP SET_UF PAR WRITE " repeat=2\n" BIT_1 "op rescan slot=0\n" JOIN
+/* block and neighbour: a page whose bit is 0 is mapped first */
+#define NEAR                                                                                       \
+	"host map name=m0 size=0x4000 backing=thp\n" BIT_1 SET_UF PAR                              \
+	"guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+#define PREFETCH                                                                                   \
+	MAP "host touch map=m0+0x0 len=0x4000 mode=w\n" BIT_1 SET_UF PAR                           \
+	    "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+/* logging goes on when the flag goes */
+#define UF_OFF MAP SLOT_AT "0x4000 flags=log+uf bitmap=b0\n" PAR SLOT("log") JOIN
+#define SEAN   "arm64-sean-rewrite+"
+#define V3     "x86-uf-v3+"
+
+/* clang-format off */
+static const struct control userfault[] = {
+	{ "x86-uf-v2", "", "INV-UF", true, UF_ON },
+	{ "x86-uf-v3", "", "INV-UF", true, UF_ON },
+	{ "x86-uf-guarded+machine=npt", "", "INV-UF", true, UF_ON },
+	{ "arm64-uf-v1", "", "INV-UF", true, UF_ON },
+	{ "arm64-james-v2", "", "INV-UF", true, UF_ON },
+	{ "arm64-sean-rewrite", "", "INV-UF", true, UF_ON },
+	{ "arm64-no-early-return", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-none", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=inv-none", "", "INV-UF", false, UF_ON },
+	{ V3 "invalidate=inv-arch", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-changed-hook", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-selective", "", "INV-UF", true, UF_ON },
+	{ SEAN "invalidate=inv-selective", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=perm-reap", "", "INV-UF", true, UF_ON },
+	{ SEAN "invalidate=perm-reap", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=perm-reap-tlbcached", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=perm-reap-tlbcached", "", "INV-UF", false, UF_ON },
+	{ V3 "invalidate=inv-before-swap", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=inv-before-swap", "", "INV-UF", false, UF_ON },
+	{ V3 "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
+	{ SEAN "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
+	{ V3 "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ SEAN "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ V3 "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
+	{ SEAN "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
+	{ "x86-uf-v2", "", "INV-UF", true, NEAR },
+	{ "x86-uf-v3", "", "INV-UF", true, NEAR },
+	{ "x86-uf-v3", "", "INV-UFMAP", true, NEAR },
+	{ "arm64-sean-rewrite", "", "INV-UFMAP", true, NEAR },
+	{ V3 "size=size-free", "", "INV-UF", false, NEAR },
+	{ SEAN "size=size-free", "", "INV-UF", false, NEAR },
+	{ V3 "size=size-free", "", "INV-UFMAP", false, NEAR },
+	{ SEAN "size=size-free", "", "INV-UFMAP", false, NEAR },
+	{ V3 "size=size-block-if-all-clear", "", "INV-UF", true, NEAR },
+	{ SEAN "size=size-block-if-all-clear", "", "INV-UF", true, NEAR },
+	{ V3 "mmu=legacy", "", "INV-UF", false, PREFETCH },
+	{ V3 "mmu=legacy+prefetch=pf-test-bits", "", "INV-UF", true, PREFETCH },
+	{ V3 "mmu=legacy+prefetch=pf-not-uf", "", "INV-UF", true, PREFETCH },
+	{ "x86-uf-v3", "", "INV-UF", true, PREFETCH },
+	{ V3 "recovery=rec-inplace", "", "INV-WARN", false, UF_OFF },
+	{ V3 "recovery=rec-zap", "", "INV-WARN", true, UF_OFF },
+	{ "x86-uf-guarded+recovery=rec-inplace", "", "INV-WARN", true, UF_OFF },
+};
+/* clang-format on */
+
+START_TEST(no_guest_passes_a_bit_that_was_set)
+{
+	check_control(&userfault[_i]);
+}
+END_TEST
+
+/* ---- dirty logging --------------------------------------------------------------------------------- */
+
+#define LOG_MOVES                                                                                  \
+	MAP SLOT("log") PAR WRITE "\n" SLOT_AT "0x8000 flags=log\n"                                \
+				  "op get_dirty slot=0\n" JOIN
+#define LOG_AGED                                                                                   \
+	MAP SLOT("none") WRITE "\n"                                                                \
+			       "host age map=m0+0x0 len=0x1000 mode=clear_young\n" PAR WRITE       \
+			       " repeat=2\n" SLOT("log") "op get_dirty slot=0\n" JOIN
+
+/* clang-format off */
+static const struct control logging[] = {
+	{ "x86-6.12+machine=ept", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "arm64-6.12", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12+machine=ept+move-log=bm-clear", "", "INV-DIRTY", false, LOG_MOVES },
+	{ "arm64-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_MOVES },
+	{ "x86-6.12+move-log=reject-move-log", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12+machine=ept-noad", "", "INV-DIRTY", true, LOG_AGED },
+	{ "x86-6.12+machine=ept-noad+log-flush=dl-if-modified", "", "INV-DIRTY", false, LOG_AGED },
+};
+/* clang-format on */
+
+START_TEST(no_write_is_lost)
+{
+	check_control(&logging[_i]);
+}
+END_TEST
+
 START_TEST(tracked_pages_stay_protected)
 {
 	check_control(&tracking[_i]);
@@ -129,6 +233,9 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(policies, 60);
+	tcase_add_loop_test(policies, no_guest_passes_a_bit_that_was_set, 0,
+			    G_N_ELEMENTS(userfault));
+	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
 	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
 	suite_add_tcase(suite, policies);
 	srunner_run_all(runner, CK_ENV);

@@ -43,10 +43,12 @@ static const struct {
 	{ "x86-uf-v2", "x86-6.12+machine=ept+userfault=x86-uf-v2" },
 	{ "x86-uf-sean", "x86-6.12+machine=ept+userfault=x86-uf-sean" },
 	{ "x86-uf-v3", "x86-6.12+machine=ept+userfault=x86-uf-v3" },
+	{ "x86-uf-guarded", "x86-6.12+machine=ept+userfault=x86-uf-guarded" },
 	{ "arm64-uf-v1", "arm64-6.12+userfault=arm64-uf-v1" },
 	{ "arm64-james-v2", "arm64-6.12+userfault=arm64-james-v2" },
 	{ "arm64-sean-rewrite", "arm64-6.12+userfault=arm64-sean-rewrite" },
 	{ "arm64-james-flags-only", "arm64-6.12+userfault=arm64-james-flags-only" },
+	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return" },
 };
 
 static const char *const injections[] = {

@@ -44,7 +44,7 @@ static const struct scenario tracking[] = {
 	  MAP SLOT("none") WRITE TRACK WRITE EMULATED },
 	{ "after the last user is gone a fault makes it writable", X86, "code=0",
 	  MAP SLOT("none") TRACK TRACK WRITE EMULATED UNTRACK WRITE NOT_EMULATED WRITE
-	  "! trace kvm_page_fault\n" },
+	  "! trace page_fault\n" },
 	{ "two users count", "x86-6.1 x86-6.12", "code=0",
 	  MAP SLOT("none") SHADOW TRACK "op track slot=0 page=0x1 user=kvm\n= ret 0\n" WRITE EMULATED
 	  UNTRACK WRITE EMULATED "op untrack slot=0 page=0x1 user=kvm\n= ret 0\n"
