@@ -93,6 +93,9 @@ uint64_t ghost_bits(gfn_t first, uint64_t n);
 /* inv_fail() - fills a witness; false, for `return inv_fail(...)`. */
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why);
 
+/* inv_retired() - the access that the move completed; NULL when it completed none. */
+const struct note *inv_retired(const struct transition *t);
+
 /* ACC_* bits that a leaf grants; 0: no leaf. */
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);
 
