@@ -8,6 +8,7 @@
 
 #include "harness/cmd.h"
 #include "harness/explore.h"
+#include "harness/explore_matrix.h"
 #include "harness/explore_print.h"
 #include "harness/explore_story.h"
 #include "harness/output.h"
@@ -17,7 +18,7 @@ struct options {
 	char *policy, *scenario, *output, *inject, *invariants, *geom;
 	int max_states, max_depth, jobs;
 	int tables, slots, words, tlb, pml;
-	gboolean json, reduce, depth_first, keep_going, no_progress;
+	gboolean json, matrix, reduce, depth_first, keep_going, no_progress;
 	uint64_t mask;
 	struct explore_files files;
 };
@@ -72,78 +73,131 @@ static struct setup_scope scope_of(const struct options *o)
 				     .pml = (uint32_t)o->pml };
 }
 
+/* Where results are collected: one of the two. */
+struct sink {
+	struct explore_report *report;
+	struct explore_matrix *matrix;
+	unsigned int n; /* scenarios */
+};
+
 /* Explores one scenario and appends its report. */
+static enum cmd_exit run_cfg(const struct explore_cfg *cfg, struct options *o, struct sink *out,
+			     GError **error)
+{
+	struct explore_result *result;
+	enum cmd_exit code;
+
+	if (out->matrix)
+		return explore_matrix_add(out->matrix, cfg, error) ? CMD_OK : CMD_USAGE;
+	if (!explore_files_check(&o->files, cfg, error))
+		return CMD_USAGE;
+	result = explore(cfg, error);
+	if (!result)
+		return CMD_USAGE;
+	code = result->findings->len ? CMD_FINDING : CMD_OK;
+	explore_report_add(out->report, cfg, result, o->files.story);
+	if (!explore_files_write(&o->files, cfg, result, error))
+		code = CMD_USAGE;
+	explore_result_free(result);
+	return code;
+}
+
 static enum cmd_exit run_scenario(const struct replay *r, const struct record_scenario *scen,
-				  struct options *o, struct explore_report *out)
+				  struct options *o, struct sink *out)
 {
 	struct lang_scenario s = scen->header.u.scenario;
 	g_autoptr(GPtrArray) lines = lines_of(scen);
 	g_autoptr(GError) error = NULL;
 	const struct explore_cfg cfg = { .scenario = &s,
-				   .lines = lines,
-				   .policy = replay_policy(r, scen),
-				   .scope = scope_of(o),
-				   .max_states = (uint64_t)o->max_states,
-				   .max_depth = (uint32_t)o->max_depth,
-				   .jobs = (unsigned int)o->jobs,
-				   .depth_first = o->depth_first,
-				   .keep_going = o->keep_going,
-				   .no_progress = o->no_progress,
-				   .reduce = o->reduce,
-				   .invariants = o->mask ? &o->mask : NULL,
-				   .tick = isatty(STDERR_FILENO) ? tick : NULL };
-	struct explore_result *result;
+					 .lines = lines,
+					 .policy = replay_policy(r, scen),
+					 .scope = scope_of(o),
+					 .max_states = (uint64_t)o->max_states,
+					 .max_depth = (uint32_t)o->max_depth,
+					 .jobs = (unsigned int)o->jobs,
+					 .depth_first = o->depth_first,
+					 .keep_going = o->keep_going,
+					 .no_progress = o->no_progress,
+					 .reduce = o->reduce,
+					 .invariants = o->mask ? &o->mask : NULL,
+					 .tick = isatty(STDERR_FILENO) ? tick : NULL };
 	enum cmd_exit code;
 
 	if (o->inject)
 		g_strlcpy(s.inject, o->inject, sizeof(s.inject));
 	if (o->geom)
 		g_strlcpy(s.geom, o->geom, sizeof(s.geom));
-	if (!explore_files_check(&o->files, &cfg, &error))
-		return cmd_fail(CMD_USAGE, "explore", "%s: scenario '%s': %s", r->file->name, s.name,
-				error->message);
-	result = explore(&cfg, &error);
+	out->n++;
+	code = run_cfg(&cfg, o, out, &error);
 	if (cfg.tick)
 		fprintf(stderr, "\r\033[K");
-	if (!result)
-		return cmd_fail(CMD_USAGE, "explore", "%s:%u: scenario '%s': %s", r->file->name,
-				scen->header.line, s.name, error->message);
-	code = result->findings->len ? CMD_FINDING : CMD_OK;
-	explore_report_add(out, &cfg, result, o->files.story);
-	if (!explore_files_write(&o->files, &cfg, result, &error))
-		code = cmd_fail(CMD_USAGE, "explore", "%s", error->message);
-	explore_result_free(result);
+	if (error)
+		cmd_fail(code, "explore", "%s:%u: scenario '%s': %s", r->file->name,
+			 scen->header.line, s.name, error->message);
 	return code;
 }
 
-static enum cmd_exit run(const struct replay *r, struct options *o)
+static enum cmd_exit run_file(const struct replay *r, struct options *o, struct sink *out)
 {
-	struct explore_report *out = explore_report_new(o->json, !o->files.story);
-	g_autoptr(GString) text = NULL;
-	g_autoptr(GError) error = NULL;
 	enum cmd_exit code = CMD_OK;
-	unsigned int n = 0;
+	unsigned int before = out->n;
 
 	for (guint i = 0; i < r->file->scenarios->len && code <= CMD_FINDING; i++) {
 		const struct record_scenario *scen = g_ptr_array_index(r->file->scenarios, i);
-		enum cmd_exit one;
 
-		if (o->scenario ? strcmp(o->scenario, scen->header.u.scenario.name) != 0
-				: !replay_applies(r, scen))
-			continue;
-		n++;
-		one = run_scenario(r, scen, o, out);
+		enum cmd_exit one = CMD_OK;
+
+		if (o->scenario ? strcmp(o->scenario, scen->header.u.scenario.name) == 0
+				: replay_applies(r, scen))
+			one = run_scenario(r, scen, o, out);
 		code = MAX(code, one);
 	}
-	text = explore_report_end(out);
-	if (code > CMD_FINDING)
+	if (out->n > before || code > CMD_FINDING)
 		return code;
-	if (n == 0)
-		return cmd_fail(CMD_USAGE, "explore",
-				"%s: expected a scenario%s%s for '%s', found none", r->file->name,
-				o->scenario ? " named " : "", o->scenario ? o->scenario : "",
-				r->policy);
-	if (!output_write(o->output, text, &error))
+	return cmd_fail(CMD_USAGE, "explore", "%s: expected a scenario%s%s for '%s', found none",
+			r->file->name, o->scenario ? " named " : "", o->scenario ? o->scenario : "",
+			r->policy);
+}
+
+static enum cmd_exit read_and_run(const char *path, struct options *o, struct sink *out)
+{
+	g_autoptr(GError) error = NULL;
+	struct record *file = record_read(path, &error);
+	enum cmd_exit code = CMD_USAGE;
+	struct replay r;
+
+	if (!file)
+		return cmd_fail(code, "explore", "%s", error->message);
+	if (replay_init(&r, file, o->policy, &error)) {
+		code = run_file(&r, o, out);
+		replay_fini(&r);
+	} else {
+		cmd_fail(code, "explore", "%s", error->message);
+	}
+	record_free(file);
+	return code;
+}
+
+/* All files, then what was found. */
+static enum cmd_exit run(char **paths, int n, struct options *o)
+{
+	struct sink out = { .report = explore_report_new(o->json, !o->files.story),
+			    .matrix = o->matrix ? explore_matrix_new() : NULL };
+	g_autoptr(GString) table = g_string_new(NULL);
+	g_autoptr(GString) text = NULL;
+	g_autoptr(GError) error = NULL;
+	enum cmd_exit code = CMD_OK;
+
+	for (int i = 0; i < n && code <= CMD_FINDING; i++) {
+		enum cmd_exit one = read_and_run(paths[i], o, &out);
+
+		code = MAX(code, one);
+	}
+	text = explore_report_end(out.report);
+	if (out.matrix && explore_matrix_print(out.matrix, table))
+		code = MAX(code, CMD_FINDING);
+	explore_matrix_free(out.matrix);
+	if (code <= CMD_FINDING && !output_write(o->output, o->matrix ? table : text, &error))
 		return cmd_fail(CMD_USAGE, "explore", "%s", error->message);
 	return code;
 }
@@ -171,25 +225,6 @@ static enum cmd_exit check(struct options *o)
 					numbers[i].name, numbers[i].min, numbers[i].max,
 					numbers[i].value);
 	return parse_invariants(o) ? CMD_OK : CMD_USAGE;
-}
-
-static enum cmd_exit read_and_run(const char *path, struct options *o)
-{
-	g_autoptr(GError) error = NULL;
-	struct record *file = record_read(path, &error);
-	enum cmd_exit code = CMD_USAGE;
-	struct replay r;
-
-	if (!file)
-		return cmd_fail(code, "explore", "%s", error->message);
-	if (replay_init(&r, file, o->policy, &error)) {
-		code = run(&r, o);
-		replay_fini(&r);
-	} else {
-		cmd_fail(code, "explore", "%s", error->message);
-	}
-	record_free(file);
-	return code;
 }
 
 enum cmd_exit cmd_explore(int argc, char **argv)
@@ -230,6 +265,8 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		  "FILE" },
 		{ "repro", 0, 0, G_OPTION_ARG_FILENAME, &o.files.repro,
 		  "... as a C program for a real KVM", "FILE.c" },
+		{ "matrix", 0, 0, G_OPTION_ARG_NONE, &o.matrix,
+		  "Explore with each injection, and print which invariant notices which", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "As JSON", NULL },
 		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output, "Write there, not to stdout",
 		  "OUT" },
@@ -237,15 +274,15 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 	};
 	enum cmd_exit code = CMD_USAGE;
 
-	if (!cmd_parse(&argc, &argv, "FILE",
+	if (!cmd_parse(&argc, &argv, "FILE...",
 		       "Tries every order of the steps of a small scenario and says whether the "
 		       "invariants hold, or shows a shortest way to break one.",
 		       entries))
 		goto out;
-	if (argc != 2)
-		cmd_fail(code, "explore", "operands, expected one FILE, found %d", argc - 1);
+	if (argc < 2)
+		cmd_fail(code, "explore", "operands, expected at least one FILE, found none");
 	else if (check(&o) == CMD_OK)
-		code = read_and_run(argv[1], &o);
+		code = run(argv + 1, argc - 1, &o);
 out:
 	g_free(o.policy);
 	g_free(o.scenario);

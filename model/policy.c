@@ -202,6 +202,16 @@ bool policy_set_injection(struct rules *r, const char *name, GError **error)
 	return false;
 }
 
+const char *policy_injection_name(unsigned int i)
+{
+	return injections[i];
+}
+
+bool policy_injection_applies(unsigned int i, enum pt_arch arch)
+{
+	return i != INJ_SKIP_TLBI || arch == PT_ARM64;
+}
+
 void policy_list(GString *out)
 {
 	g_string_append(out, "bases\n");

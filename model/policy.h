@@ -290,6 +290,10 @@ bool policy_parse(const char *line, struct rules *out, GError **error);
 /* policy_set_injection() - @name "none" or one of the injections. */
 bool policy_set_injection(struct rules *r, const char *name, GError **error);
 
+/* Name of an enum injection; whether it means something for an architecture. */
+const char *policy_injection_name(unsigned int i);
+bool policy_injection_applies(unsigned int i, enum pt_arch arch);
+
 /* policy_list() - bases, presets, axes and injections as text, one a line. */
 void policy_list(GString *out);
 
