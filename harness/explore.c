@@ -101,6 +101,7 @@ static bool run_setup(struct explore_start *s, GError **error)
 		inv_ghost(&t);
 		inv_ghost_end(&t);
 	}
+	inv_ghost_begin(s->vm);
 	return true;
 }
 

@@ -40,6 +40,7 @@ static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsig
 	note(c, &(struct note){ .kind = NOTE_RETIRE,
 				.acc = cur->acc,
 				.gfn = cur->gfn,
+				.n = height,
 				.pfn = pte_pfn(pt->fmt, leaf) + inside });
 }
 

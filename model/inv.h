@@ -50,6 +50,9 @@ struct witness {
 	uint8_t actor; /* whose access or table entry it is; the mover otherwise */
 };
 
+/* inv_ghost_begin() - history as it stands when an exploration begins. */
+void inv_ghost_begin(struct vm *vm);
+
 /* inv_ghost(), inv_ghost_end() - history after a move: before and after inv_check(). */
 void inv_ghost(struct transition *t);
 void inv_ghost_end(struct transition *t);

@@ -342,6 +342,8 @@ struct ghost {
 	uint64_t uf_armed; /* bit was 1 before the ioctl that set USERFAULT, and is since */
 	uint64_t removed;  /* slot deleted or moved away, the ioctl has returned, no new one asked for */
 	uint64_t stopped;  /* between return of invalidate_range_start and begin of _end */
+	uint64_t made;     /* in a slot that no ioctl under way is about */
+	uint64_t foreign_words; /* blocks of the words pool that are not KVM's */
 };
 
 /* The same for the line that an actor runs; an element an actor. */
@@ -352,6 +354,8 @@ struct ghost_line {
 	uint64_t reported;  /* by the harvest */
 	uint64_t late;      /* marked while the harvest went on: it may have looked before */
 	uint64_t uf_before; /* bit was 1 when the ioctl began that sets USERFAULT */
+	uint64_t was;       /* flags and bitmap of the slot as an ioctl found it */
+	uint64_t left;      /* of a vCPU: .made when it left the guest */
 	uint64_t closed;    /* the slot is INVALID and readers of the old one have left */
 };
 
