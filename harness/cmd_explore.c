@@ -53,10 +53,11 @@ static bool parse_invariants(struct options *o)
 		enum inv i = inv_find(*n);
 
 		if (i == INV_NONE) {
-			cmd_fail(CMD_USAGE, "explore",
-				 "--invariants, expected names that 's2sim list invariants' prints, "
-				 "found '%s'",
-				 *n);
+			cmd_fail(
+				CMD_USAGE, "explore",
+				"--invariants, expected names that 's2sim list invariants' prints, "
+				"found '%s'",
+				*n);
 			return false;
 		}
 		o->mask |= BIT(i);
@@ -241,7 +242,8 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		  "Small granule, such as ept-1x3: index bits and levels", "G" },
 		{ "invariants", 0, 0, G_OPTION_ARG_STRING, &o.invariants,
 		  "Ask about these only; default: all", "A,B" },
-		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o.jobs, "Threads; the answer is the same", "N" },
+		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o.jobs, "Threads; the answer is the same",
+		  "N" },
 		{ "depth-first", 0, 0, G_OPTION_ARG_NONE, &o.depth_first,
 		  "Depth first: less memory, longer counterexamples", NULL },
 		{ "keep-going", 'k', 0, G_OPTION_ARG_NONE, &o.keep_going,
@@ -256,11 +258,13 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		{ "max-depth", 0, 0, G_OPTION_ARG_INT, &o.max_depth, "Stop at so many moves", "N" },
 		{ "tables", 0, 0, G_OPTION_ARG_INT, &o.tables, "Room for table pages; 24", "N" },
 		{ "slots", 0, 0, G_OPTION_ARG_INT, &o.slots, "Room for memslots; 4", "N" },
-		{ "words", 0, 0, G_OPTION_ARG_INT, &o.words, "Room for bitmaps, in words; 32", "N" },
+		{ "words", 0, 0, G_OPTION_ARG_INT, &o.words, "Room for bitmaps, in words; 32",
+		  "N" },
 		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o.tlb, "Room in a vCPU's TLB; 12", "N" },
 		{ "pml", 0, 0, G_OPTION_ARG_INT, &o.pml, "Entries of a PML buffer; 4", "N" },
 		{ "story", 0, 0, G_OPTION_ARG_FILENAME, &o.files.story,
-		  "Write the first counterexample there as a table, and not into the report", "FILE" },
+		  "Write the first counterexample there as a table, and not into the report",
+		  "FILE" },
 		{ "svg", 0, 0, G_OPTION_ARG_FILENAME, &o.files.svg, "... as a sequence diagram",
 		  "FILE" },
 		{ "repro", 0, 0, G_OPTION_ARG_FILENAME, &o.files.repro,

@@ -67,7 +67,8 @@ static bool need_room(const struct vm *vm, GError **error)
 	if (used + 1 < l->nr_tables)
 		return true;
 	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-		    "scope: expected room for all table pages, found --tables=%u used up", l->nr_tables);
+		    "scope: expected room for all table pages, found --tables=%u used up",
+		    l->nr_tables);
 	return false;
 }
 
@@ -223,7 +224,9 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		unsigned int picks = 1;
 
 		for (unsigned int k = 0; k < picks; k++) {
-			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
+			f = (struct found){ .from = at->number,
+					    .depth = at->depth + 1,
+					    .mv = list[i] };
 			if (list[i].kind == MOVE_STEP)
 				f.mv.k = (uint8_t)k;
 			if (!try_move(w, at, &f))
@@ -277,7 +280,9 @@ static void add_waiting(struct explore_run *r, const struct found *f, const uint
 {
 	struct batch *b = g_queue_peek_tail(&r->waiting);
 	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
-	struct wait_at at = { .hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+	struct wait_at at = {
+		.hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth
+	};
 
 	if (!b || b->where->len >= size) {
 		b = batch_new();
@@ -323,9 +328,9 @@ static void add_finding(struct explore_run *r, const struct found *f)
 	r->found_mask |= BIT(f->inv);
 	x = g_new0(struct explore_finding, 1);
 	x->inv = (enum inv)f->inv;
-	x->why = f->gfn == UINT64_MAX ? g_strdup(f->why)
-				      : g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", f->why,
-							f->gfn);
+	x->why = f->gfn == UINT64_MAX
+			 ? g_strdup(f->why)
+			 : g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", f->why, f->gfn);
 	x->path = explore_path(r, f->from);
 	if (f->mv.kind != NR_MOVE_KINDS)
 		g_array_append_val(x->path, f->mv);
@@ -369,9 +374,8 @@ static void add_found(struct explore_run *r, const struct worker *w)
 		r->result->transitions++;
 		if (f.inv)
 			continue; /* what comes after a violation means nothing */
-		number = f.known != STATE_NONE
-				 ? f.known
-				 : state_set_add(r->set, f.hash, r->origins->len);
+		number = f.known != STATE_NONE ? f.known
+					       : state_set_add(r->set, f.hash, r->origins->len);
 		if (number == r->origins->len)
 			add_state(r, &f, code);
 		add_edge(r, &f, number);
@@ -400,8 +404,8 @@ static bool run_workers(struct explore_run *r, GError **error)
 /* A round: the batch that waits longest, or depth first the youngest. */
 static bool run_round(struct explore_run *r, GError **error)
 {
-	struct batch *b = r->cfg->depth_first ? g_queue_pop_tail(&r->waiting)
-					      : g_queue_pop_head(&r->waiting);
+	struct batch *b =
+		r->cfg->depth_first ? g_queue_pop_tail(&r->waiting) : g_queue_pop_head(&r->waiting);
 	guint n = b->where->len, jobs = r->cfg->jobs;
 	bool ok;
 
@@ -468,7 +472,8 @@ static void look_for_cycles(struct explore_run *r)
 {
 	struct found f = { .inv = INV_PROG, .gfn = UINT64_MAX, .mv = { .kind = NR_MOVE_KINDS } };
 
-	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce || !(r->mask >> INV_PROG & 1))
+	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce ||
+	    !(r->mask >> INV_PROG & 1))
 		return;
 	f.from = progress_search(r, &f.why);
 	if (f.from != STATE_NONE)

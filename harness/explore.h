@@ -43,9 +43,9 @@ struct explore_cfg {
 	uint32_t max_depth;  /* 0: no bound */
 	unsigned int jobs;   /* threads, at least 1 */
 	bool depth_first;
-	bool keep_going;    /* go on behind violations: the first of each invariant is kept */
-	bool no_progress;   /* do not look for cycles, which saves 8 bytes a transition */
-	bool reduce;        /* quiet steps are not interleaved; implies .no_progress */
+	bool keep_going;  /* go on behind violations: the first of each invariant is kept */
+	bool no_progress; /* do not look for cycles, which saves 8 bytes a transition */
+	bool reduce;      /* quiet steps are not interleaved; implies .no_progress */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
@@ -56,7 +56,7 @@ struct explore_cfg {
 struct explore_finding {
 	enum inv inv;
 	char *why;
-	GArray *path; /* struct move from the first `par` to the violation */
+	GArray *path;    /* struct move from the first `par` to the violation */
 	uint64_t states; /* visited before it was found */
 };
 

@@ -77,8 +77,8 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 	for (guint i = 0; i < r->findings->len; i++) {
 		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
 
-		g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT
-					    " states)\n",
+		g_string_append_printf(out,
+				       "  %s: %s, after %u moves (%" G_GUINT64_FORMAT " states)\n",
 				       inv_name(f->inv), f->why, f->path->len, f->states);
 		if (paths)
 			add_path(out, cfg, f);

@@ -20,8 +20,7 @@ static const struct inv_row {
 	inv_fn check;
 } rows[NR_INVS] = {
 	[INV_NONE] = { "none", "never", "nothing is asked", 0, NULL },
-#define X(id, name, where, applies, check, text) \
-	[INV_##id] = { name, where, text, applies, check },
+#define X(id, name, where, applies, check, text) [INV_##id] = { name, where, text, applies, check },
 #include "model/inv.def"
 #undef X
 };
@@ -190,8 +189,7 @@ static uint64_t pml_bits(const struct vm *vm, bool leaving)
 		if (leaving && is_let_alone(vm, v))
 			continue;
 		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(
-				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
+			bits |= ghost_bit(gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
 	}
 	return bits;
 }
@@ -205,7 +203,8 @@ static uint64_t fault_bits(const struct vm *vm)
 		const struct actor *a = &vm->actors[v];
 
 		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+			const struct l_fault *f =
+				(const struct l_fault *)(const void *)a->fr[d].loc;
 
 			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
 				bits |= ghost_bit(f->gfn);

@@ -20,7 +20,8 @@ bool inv_uf(const struct transition *t, struct witness *w)
 
 	return !n || !(t->after->ghost->uf_armed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
-			"an access completed to a page whose userfault bit was 1 before USERFAULT was "
+			"an access completed to a page whose userfault bit was 1 before USERFAULT "
+			"was "
 			"set and is 1 still");
 }
 
@@ -80,8 +81,9 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 		return true;
 	missed = gl->due & g->written & ~gl->reported & ~gl->late &
 		 ~inv_unmarked(t->after, t->line->kind == LANG_OP_GET_DIRTY);
-	return !missed || inv_fail(w, (gfn_t)__builtin_ctzll(missed),
-				   "a write completed before the harvest began, and it is not in it");
+	return !missed ||
+	       inv_fail(w, (gfn_t)__builtin_ctzll(missed),
+			"a write completed before the harvest began, and it is not in it");
 }
 
 /*
@@ -114,8 +116,8 @@ bool inv_i17(const struct transition *t, struct witness *w)
 		w->why = "a vCPU enters the guest with a flush or reload request";
 		return false;
 	}
-	if (!v->root || (t->after->st->roots[v->root - 1].invalid &&
-			 !will_be_asked(t->after, t->mv.who))) {
+	if (!v->root ||
+	    (t->after->st->roots[v->root - 1].invalid && !will_be_asked(t->after, t->mv.who))) {
 		w->why = "a vCPU enters the guest with an invalid root";
 		return false;
 	}

@@ -106,8 +106,9 @@ static const char *i8(const struct transition *t, const struct leaf *l)
 	uint32_t slot = new_leaf_slot(t, l);
 	const struct memslot *s = &t->after->slots[slot];
 
-	if (!slot || (l->gfn >= s->base_gfn &&
-		      l->gfn + geom_pages(&t->after->cfg->geom, l->height) <= s->base_gfn + s->npages))
+	if (!slot ||
+	    (l->gfn >= s->base_gfn &&
+	     l->gfn + geom_pages(&t->after->cfg->geom, l->height) <= s->base_gfn + s->npages))
 		return NULL;
 	return "a leaf reaches beyond its slot";
 }
@@ -125,8 +126,7 @@ static const char *i9(const struct transition *t, const struct leaf *l)
 {
 	uint32_t slot = new_leaf_slot(t, l);
 
-	if (!slot || !covers_more(t, l) ||
-	    !(t->after->ghost->logged & ghost_bits(l->gfn, 1)) ||
+	if (!slot || !covers_more(t, l) || !(t->after->ghost->logged & ghost_bits(l->gfn, 1)) ||
 	    !memslot_is_logging(&t->after->slots[slot]))
 		return NULL;
 	return "a leaf above a page was made in a logged slot";
@@ -155,8 +155,10 @@ bool inv_ufmap(const struct transition *t, struct witness *w)
 static const char *pt1(const struct transition *t, const struct leaf *l)
 {
 	const struct pte_fmt *f = t->after->pt.fmt;
-	bool was_leaf = pte_is_leaf(f, l->old, l->height), was_table = pte_is_table(f, l->old, l->height);
-	bool is_leaf = pte_is_leaf(f, l->now, l->height), is_table = pte_is_table(f, l->now, l->height);
+	bool was_leaf = pte_is_leaf(f, l->old, l->height),
+	     was_table = pte_is_table(f, l->old, l->height);
+	bool is_leaf = pte_is_leaf(f, l->now, l->height),
+	     is_table = pte_is_table(f, l->now, l->height);
 
 	if (!(was_leaf || was_table) || !(is_leaf || is_table))
 		return NULL;
@@ -241,8 +243,9 @@ static bool walks_in(const struct vm *vm, uint32_t v, uint32_t table)
 	const struct frame *fr = &a->fr[a->depth - 1];
 	const struct l_hw *hw = (const struct l_hw *)(const void *)fr->loc;
 
-	return a->depth && fr->proc == P_hw_access && hw->res.table == 0 && hw->cur.table == table &&
-	       vm->vcpus[v].mode == IN_GUEST_MODE && !vm->vcpus[v].walk_again;
+	return a->depth && fr->proc == P_hw_access && hw->res.table == 0 &&
+	       hw->cur.table == table && vm->vcpus[v].mode == IN_GUEST_MODE &&
+	       !vm->vcpus[v].walk_again;
 }
 
 static bool check_freed(const struct transition *t, uint32_t table, struct witness *w)
@@ -259,8 +262,9 @@ static bool check_freed(const struct transition *t, uint32_t table, struct witne
 			continue;
 		tlb_visit(&vm->cfg->tlb, vtlb(vm, v), leads_there, &a);
 		if (a.held)
-			return inv_fail(w, a.gfn,
-					"a table page was freed to which a vCPU's walk cache leads");
+			return inv_fail(
+				w, a.gfn,
+				"a table page was freed to which a vCPU's walk cache leads");
 	}
 	return true;
 }
@@ -357,7 +361,8 @@ static enum tlb_keep is_stale(void *arg, const struct tlb_entry *e)
 	struct stale_arg *a = arg;
 
 	if (e->kind == TLB_S2 && e->gfn >= a->start && e->gfn < a->end &&
-	    !pte_is_leaf(a->vm->pt.fmt, pt_lookup(&a->vm->pt, e->ctx.root, e->gfn).value, e->height)) {
+	    !pte_is_leaf(a->vm->pt.fmt, pt_lookup(&a->vm->pt, e->ctx.root, e->gfn).value,
+			 e->height)) {
 		a->stale = true;
 		a->gfn = e->gfn;
 	}
@@ -369,8 +374,9 @@ static const struct l_range *interrupted_zap(const struct transition *t)
 {
 	const struct actor *a = &t->after->actors[t->mv.who];
 
-	if (t->mv.kind > MOVE_STEP || a->depth < 2 || a->fr[a->depth - 1].proc != P_yield_mmu_lock ||
-	    !t->c->label || strcmp(t->c->label, "yield_mmu_lock:drop") != 0 ||
+	if (t->mv.kind > MOVE_STEP || a->depth < 2 ||
+	    a->fr[a->depth - 1].proc != P_yield_mmu_lock || !t->c->label ||
+	    strcmp(t->c->label, "yield_mmu_lock:drop") != 0 ||
 	    a->fr[a->depth - 2].proc != P_x86_range)
 		return NULL;
 	return (const struct l_range *)(const void *)a->fr[a->depth - 2].loc;
@@ -391,8 +397,9 @@ bool inv_i25(const struct transition *t, struct witness *w)
 		tlb_visit(&t->after->cfg->tlb, vtlb(t->after, v), is_stale, &a);
 		if (a.stale) {
 			w->actor = (uint8_t)v;
-			return inv_fail(w, a.gfn,
-					"mmu_lock was dropped in mid-zap before the flush of what is gone");
+			return inv_fail(
+				w, a.gfn,
+				"mmu_lock was dropped in mid-zap before the flush of what is gone");
 		}
 	}
 	return true;

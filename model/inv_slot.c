@@ -80,14 +80,15 @@ static bool each_reach(struct reach_arg *a)
 			unsigned int acc = inv_leaf_access(vm, e, m->height);
 
 			if (acc)
-				(void)ask(a, &(struct reach){
-						     .gfn = pt_entry_gfn(pt, t, i),
-						     .pages = geom_pages(&pt->geom, m->height),
-						     .access = acc,
-						     .clean = vm->cfg->rules.arch == PT_X86 &&
-							      vm->cfg->rules.pml && m->height == 0 &&
-							      !(e.v & vm_x86_fmt(vm)->dirty),
-						     .height = m->height });
+				(void)ask(a,
+					  &(struct reach){
+						  .gfn = pt_entry_gfn(pt, t, i),
+						  .pages = geom_pages(&pt->geom, m->height),
+						  .access = acc,
+						  .clean = vm->cfg->rules.arch == PT_X86 &&
+							   vm->cfg->rules.pml && m->height == 0 &&
+							   !(e.v & vm_x86_fmt(vm)->dirty),
+						  .height = m->height });
 		}
 	}
 	for (uint32_t v = 0; v < vm->cfg->nr_vcpus && vm->cfg->tlb.form != TLB_DROP; v++) {
@@ -143,7 +144,8 @@ static bool all_logged(const struct vm *vm, const struct memslot *s, gfn_t gfn, 
 {
 	for (gfn_t g = MAX(gfn, s->base_gfn);
 	     g < MIN(gfn + pages, s->base_gfn + s->npages) && s->bitmap; g++)
-		if (!(vm->words[s->bitmap + (g - s->base_gfn) / 64] >> ((g - s->base_gfn) % 64) & 1))
+		if (!(vm->words[s->bitmap + (g - s->base_gfn) / 64] >> ((g - s->base_gfn) % 64) &
+		      1))
 			return false;
 	return true;
 }
@@ -162,7 +164,8 @@ static bool unlogged_write(const struct vm *vm, const struct reach *r, uint64_t 
 		return false;
 	(void)pages;
 	return s->bitmap && !(vm->words[s->bitmap + (r->gfn - s->base_gfn) / 64] >>
-				      ((r->gfn - s->base_gfn) % 64) & 1);
+				      ((r->gfn - s->base_gfn) % 64) &
+			      1);
 }
 
 /* With initially-all-set all bits are 1, so that nothing is asked of the entries. */
@@ -186,8 +189,9 @@ bool inv_i10(const struct transition *t, struct witness *w)
 			 ~inv_unmarked(t->after, false),
 		.w = w,
 		.why_leaf = "a leaf grants write to a logged slot's page that is not in the log",
-		.why_tlb = "a vCPU may write, by a translation it holds, to a logged slot's page that "
-			   "is not in the log" });
+		.why_tlb =
+			"a vCPU may write, by a translation it holds, to a logged slot's page that "
+			"is not in the log" });
 }
 
 /* What user space was told of, or asked to clear, is written again only through the log. */
@@ -203,7 +207,8 @@ bool inv_i11(const struct transition *t, struct witness *w)
 			 ~inv_unmarked(t->after, false),
 		.w = w,
 		.why_leaf = "a leaf grants write to a page that was taken out of the log",
-		.why_tlb = "a vCPU may write, by a translation it holds, to a page that was taken out of "
+		.why_tlb = "a vCPU may write, by a translation it holds, to a page that was taken "
+			   "out of "
 			   "the log" });
 }
 
@@ -211,7 +216,8 @@ bool inv_i11(const struct transition *t, struct witness *w)
 static bool is_alone(const struct transition *t)
 {
 	for (uint32_t a = 0; a < t->after->nr_actors; a++)
-		if (a != t->mv.who && (t->after->ghost_line[a].slot | t->after->ghost_line[a].target))
+		if (a != t->mv.who &&
+		    (t->after->ghost_line[a].slot | t->after->ghost_line[a].target))
 			return false;
 	return true;
 }
@@ -266,8 +272,10 @@ bool inv_i27(const struct transition *t, struct witness *w)
 	as = r->slot >> 16;
 	s = memslot_by_id(t->after, as, memslots_active(t->after, as), (uint16_t)r->slot);
 	w->why = "an ioctl that failed has changed its slot";
-	return gl->slot == (s ? ghost_bits(t->after->slots[s].base_gfn, t->after->slots[s].npages) : 0) &&
-	       (!s || gl->was == ((uint64_t)t->after->slots[s].bitmap << 32 | t->after->slots[s].flags));
+	return gl->slot == (s ? ghost_bits(t->after->slots[s].base_gfn, t->after->slots[s].npages)
+			      : 0) &&
+	       (!s ||
+		gl->was == ((uint64_t)t->after->slots[s].bitmap << 32 | t->after->slots[s].flags));
 }
 
 /* A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots. */
