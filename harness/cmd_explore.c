@@ -8,17 +8,16 @@
 
 #include "harness/cmd.h"
 #include "harness/explore.h"
-#include "harness/explore_priv.h"
 #include "harness/explore_print.h"
 #include "harness/explore_story.h"
 #include "harness/output.h"
 #include "harness/replay.h"
 
 struct options {
-	char *policy, *scenario, *output, *inject, *invariants, *geom, *defines;
+	char *policy, *scenario, *output, *inject, *invariants, *geom;
 	int max_states, max_depth, jobs;
 	int tables, slots, words, tlb, pml;
-	gboolean json, depth_first, keep_going, no_progress;
+	gboolean json, reduce, depth_first, keep_going, no_progress;
 	uint64_t mask;
 	struct explore_files files;
 };
@@ -80,7 +79,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 	struct lang_scenario s = scen->header.u.scenario;
 	g_autoptr(GPtrArray) lines = lines_of(scen);
 	g_autoptr(GError) error = NULL;
-	struct explore_cfg cfg = { .scenario = &s,
+	const struct explore_cfg cfg = { .scenario = &s,
 				   .lines = lines,
 				   .policy = replay_policy(r, scen),
 				   .scope = scope_of(o),
@@ -90,6 +89,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 				   .depth_first = o->depth_first,
 				   .keep_going = o->keep_going,
 				   .no_progress = o->no_progress,
+				   .reduce = o->reduce,
 				   .invariants = o->mask ? &o->mask : NULL,
 				   .tick = isatty(STDERR_FILENO) ? tick : NULL };
 	struct explore_result *result;
@@ -102,10 +102,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 	if (!explore_files_check(&o->files, &cfg, &error))
 		return cmd_fail(CMD_USAGE, "explore", "%s: scenario '%s': %s", r->file->name, s.name,
 				error->message);
-	if (getenv("MOVERS"))
-		cfg.movers = g_new0(struct movers, 1);
 	result = explore(&cfg, &error);
-	if (cfg.movers) movers_print(cfg.movers);
 	if (cfg.tick)
 		fprintf(stderr, "\r\033[K");
 	if (!result)
@@ -216,6 +213,10 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		  "Go on after a violation, and show the first of each invariant", NULL },
 		{ "no-progress", 0, 0, G_OPTION_ARG_NONE, &o.no_progress,
 		  "Do not look for endless retries, which takes memory", NULL },
+		{ "reduce", 0, 0, G_OPTION_ARG_NONE, &o.reduce,
+		  "Partial-order reduction: quiet steps are not interleaved; no search for endless "
+		  "retries",
+		  NULL },
 		{ "max-states", 0, 0, G_OPTION_ARG_INT, &o.max_states, "Stop after so many", "N" },
 		{ "max-depth", 0, 0, G_OPTION_ARG_INT, &o.max_depth, "Stop at so many moves", "N" },
 		{ "tables", 0, 0, G_OPTION_ARG_INT, &o.tables, "Room for table pages; 24", "N" },

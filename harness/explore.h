@@ -44,12 +44,12 @@ struct explore_cfg {
 	unsigned int jobs;   /* threads, at least 1 */
 	bool depth_first;
 	bool keep_going;    /* go on behind violations: the first of each invariant is kept */
-	bool no_progress;   /* do not look for cycles, which saves 5 bytes a transition */
+	bool no_progress;   /* do not look for cycles, which saves 8 bytes a transition */
+	bool reduce;        /* quiet steps are not interleaved; implies .no_progress */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
 	void *tick_arg;
-	struct movers *movers;
 };
 
 /* One move that broke an invariant, or the end of a path that should go on. */

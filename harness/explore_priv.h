@@ -33,13 +33,6 @@ struct graph {
 	GArray *of;    /* struct edges_of, an element a state */
 };
 
-enum { MOVERS_PC = 1024 };
-struct mover { uint64_t states, left, right, blocked; const char *label; const char *why[6]; unsigned nr_why; struct move next[16]; unsigned nr_next; };
-struct movers { struct mover at[NR_PROCS][MOVERS_PC]; struct vm *s_a, *s_b, *s_2; };
-struct worker;
-void movers_look(struct worker *w, const struct move *list, unsigned int n);
-void movers_print(const struct movers *m);
-
 /* One thread's means. */
 struct worker {
 	struct explore_run *run;

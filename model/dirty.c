@@ -14,6 +14,7 @@
 enum {
 	RING_ENTRY_FREE = 0,
 	RING_ENTRY_DIRTY = 1,
+	RING_ENTRY_HARVESTED = 2, /* user space has read it: KVM may reset it */
 };
 
 /* Slot of a log ioctl: 0 with *slot set, or -errno. */
@@ -218,15 +219,48 @@ PROC(clear_dirty_log)
 	END;
 }
 
+static struct ring_entry *ring_at(const struct vm *vm, uint32_t vcpu, uint32_t i)
+{
+	uint32_t size = vm->cfg->ring_entries;
+
+	return &vm->rings[(uint64_t)vcpu * size + (i & (size - 1))];
+}
+
 /* Oldest entry of a vCPU's ring that waits for its reset; NULL none. */
 static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu)
 {
 	const struct vcpu *v = &vm->vcpus[vcpu];
-	uint32_t size = vm->cfg->ring_entries;
+	struct ring_entry *e = ring_at(vm, vcpu, v->ring_reset);
 
-	if (v->ring_reset == v->ring_dirty)
-		return NULL;
-	return &vm->rings[(uint64_t)vcpu * size + (v->ring_reset & (size - 1))];
+	return v->ring_reset != v->ring_dirty && e->flags == RING_ENTRY_HARVESTED ? e : NULL;
+}
+
+/* User space reads all rings, each up to its producer. */
+static void harvest_rings(struct ctx *c)
+{
+	uint32_t slot = 0, prev = 0;
+	uint64_t mask = 0; /* pages of .prev, as far as a note goes */
+
+	for (uint32_t v = 0; v < c->vm->cfg->nr_vcpus; v++) {
+		const struct vcpu *vcpu = &c->vm->vcpus[v];
+
+		for (uint32_t i = vcpu->ring_reset; i != vcpu->ring_dirty; i++) {
+			struct ring_entry *e = ring_at(c->vm, v, i);
+			uint32_t as = e->slot >> 16;
+
+			e->flags = RING_ENTRY_HARVESTED;
+			slot = memslot_by_id(c->vm, as, memslots_active(c->vm, as),
+					     (uint16_t)e->slot);
+			if (prev && slot != prev) {
+				note_pages(c, NOTE_REPORTED, prev, 0, mask);
+				mask = 0;
+			}
+			prev = slot;
+			mask |= e->offset < 64 ? BIT(e->offset) : 0;
+		}
+	}
+	if (prev)
+		note_pages(c, NOTE_REPORTED, prev, 0, mask);
 }
 
 /*
@@ -249,8 +283,8 @@ static bool join_batch(struct l_log *f, uint64_t offset)
 }
 
 /*
- * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when the
- * ring is empty.  SIMPLIFIED: user space has harvested every dirty entry just before the reset.
+ * Takes one batch: consecutive harvested entries of one slot within 64 pages, as gfn and mask.  False when
+ * there is none.
  */
 static bool take_batch(struct ctx *c, struct l_log *f)
 {
@@ -282,6 +316,8 @@ PROC(reset_dirty_rings)
 	BEGIN(l_log);
 	if (!c->vm->cfg->ring_entries)
 		RETURN(-EINVAL);
+	harvest_rings(c);
+	STEP("reset_rings:harvest");
 	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
@@ -289,7 +325,6 @@ PROC(reset_dirty_rings)
 			f->any = 1;
 			if (!f->slot)
 				continue;
-			note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
 			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,

@@ -283,8 +283,9 @@ static void ghost_begin(struct transition *t)
 		return;
 	slot = slot_bits(t->before, r);
 	gl->slot = slot;
-	g->removed &= ~ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
-				  r->size >> t->after->cfg->geom.page_shift);
+	gl->target = ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
+				r->size >> t->after->cfg->geom.page_shift);
+	g->removed &= ~gl->target;
 	gl->uf_before = has_uf(t->before, r) ? 0 : uf_bits(t->before, &t->after->ops[t->mv.who]);
 	if (!(r->flags & MEM_USERFAULT) || r->size == 0) {
 		g->uf_armed &= ~slot;
@@ -308,6 +309,16 @@ static void ghost_move(struct ghost *g, uint64_t was, uint64_t is)
 	g->written = (g->written & ~was) | (shift > 0 ? is << shift : is >> -shift);
 }
 
+/* Pages that ioctls under way may give a slot. */
+static uint64_t targets(const struct vm *vm)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].target;
+	return bits;
+}
+
 static void ghost_region_end(struct transition *t)
 {
 	struct ghost *g = t->after->ghost;
@@ -315,11 +326,12 @@ static void ghost_region_end(struct transition *t)
 	uint64_t was = slot_bits(t->before, &t->line->u.region);
 	uint64_t is = slot_bits(t->after, &t->line->u.region);
 
+	gl->target = 0;
 	if (t->c->ret == 0) {
 		g->uf_armed |= gl->uf_before;
 		if (t->line->u.region.flags & MEM_USERFAULT)
 			g->uf_on |= is;
-		g->removed |= gl->slot & ~is;
+		g->removed |= gl->slot & ~is & ~targets(t->after);
 		ghost_move(g, gl->slot, is);
 		if (is && (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES))
 			g->logged = (g->logged & ~was) | is;
@@ -345,8 +357,17 @@ static void ghost_end(struct transition *t)
 	}
 }
 
-/* A user store clears bits: pages that trap no longer. */
-static void ghost_user_bit(struct transition *t)
+static bool any_armed(const struct vm *vm)
+{
+	uint64_t bits = vm->ghost->uf_armed;
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].uf_before;
+	return bits != 0;
+}
+
+/* User space clears bits, by a line or in answer to an exit: pages that trap no longer. */
+static void ghost_user_bits(struct transition *t)
 {
 	uint64_t not_armed = 0;
 
@@ -414,8 +435,8 @@ void inv_ghost(struct transition *t)
 		ghost_begin(t);
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		ghost_note(t, &t->c->notes[i]);
-	if (t->line && t->line->kind == LANG_OP_USER_BIT)
-		ghost_user_bit(t);
+	if (any_armed(t->after))
+		ghost_user_bits(t);
 	ghost_late(t);
 }
 

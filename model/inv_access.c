@@ -61,7 +61,7 @@ bool inv_i2(const struct transition *t, struct witness *w)
 
 /*
  * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is asked
- * to leave the guest, but is not waited for.  The page stays due, and the next harvest must have it
+ * to leave the guest, but is not waited for, and for rings not even asked.  The page stays due, and the next harvest must have it
  * [KVM v6.12 arch/x86/kvm/x86.c: kvm_arch_sync_dirty_log; vcpu kick without wait].
  */
 bool inv_dirty(const struct transition *t, struct witness *w)
@@ -73,7 +73,7 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 	if (!inv_returned(t, LANG_OP_GET_DIRTY) && !inv_returned(t, LANG_OP_RESET_RINGS))
 		return true;
 	missed = gl->due & g->written & ~gl->reported & ~gl->late &
-		 ~inv_unmarked(t->after, true);
+		 ~inv_unmarked(t->after, t->line->kind == LANG_OP_GET_DIRTY);
 	return !missed || inv_fail(w, (gfn_t)__builtin_ctzll(missed),
 				   "a write completed before the harvest began, and it is not in it");
 }

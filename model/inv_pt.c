@@ -193,12 +193,17 @@ static uint64_t closed(const struct vm *vm)
 	return bits;
 }
 
-/* From the SRCU wait of the first swap on; before it, faults of the old slot's readers may still end. */
+/*
+ * From the SRCU wait of the first swap on; before it, faults of the old slot's readers may still end.  The
+ * fast path may give a leaf that stands there its W back: it looks at the slot's SPTE before it asks whether
+ * the slot is INVALID [KVM v6.12 arch/x86/kvm/mmu/mmu.c: direct_page_fault].
+ */
 static const char *i16(const struct transition *t, const struct leaf *l)
 {
 	uint32_t slot = new_leaf_slot(t, l);
 
-	if (!slot || !(t->after->slots[slot].flags & MEMSLOT_INVALID) ||
+	if (!slot || pte_is_leaf(t->after->pt.fmt, l->old, l->height) ||
+	    !(t->after->slots[slot].flags & MEMSLOT_INVALID) ||
 	    !(closed(t->after) & ghost_bit(l->gfn)))
 		return NULL;
 	return "a leaf was made for a slot that is INVALID";

@@ -210,7 +210,7 @@ PROC(set_memory_region)
 		f->err = f->slot2 ? 0 : -ENOMEM;
 	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
-		STEP("set_memory_region:new");
+		QUIET_STEP("set_memory_region:new");
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
@@ -268,7 +268,7 @@ PROC(set_memslot)
 		}
 		RETURN(f->err);
 	}
-	STEP("set_memslot:prepared");
+	QUIET_STEP("set_memslot:prepared");
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
 	STEP("set_memslot:install");
 	CALL(P_swap_active_memslots, l_slot, .as = f->as);
@@ -296,10 +296,10 @@ PROC(swap_active_memslots)
 
 		s[!a].generation = s[a].generation | MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 	}
-	STEP("swap_active_memslots:generation");
+	QUIET_STEP("swap_active_memslots:generation");
 	AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
 	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
-	STEP("swap_active_memslots:publish");
+	QUIET_STEP("swap_active_memslots:publish");
 	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 	STEP("swap_active_memslots:arch_unlock");
 	if (c->rules->inject != INJ_SKIP_SRCU_WAIT) {
@@ -315,7 +315,7 @@ PROC(swap_active_memslots)
 		/* SIMPLIFIED: 2^18 swaps away, the MMIO generation's wrap does not zap all */
 		s->generation = next;
 	}
-	STEP("swap_active_memslots:next");
+	QUIET_STEP("swap_active_memslots:next");
 	RETURN(0);
 	END;
 }

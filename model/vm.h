@@ -337,6 +337,7 @@ struct ghost {
 /* The same for the line that an actor runs; an element an actor. */
 struct ghost_line {
 	uint64_t slot;      /* pages of the slot that an ioctl is about, as it found it */
+	uint64_t target;    /* pages where it wants the slot to be */
 	uint64_t due;       /* written when the harvest began */
 	uint64_t reported;  /* by the harvest */
 	uint64_t late;      /* marked while the harvest went on: it may have looked before */
