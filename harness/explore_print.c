@@ -35,8 +35,24 @@ static void add_path(GString *out, const struct explore_cfg *cfg, const struct e
 	story_free(story);
 }
 
+static void add_finding(GString *out, bool paths, const struct explore_cfg *cfg,
+			const struct explore_finding *f)
+{
+	g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT " states)\n",
+			       inv_name(f->inv), f->why, f->path->len, f->states);
+	if (paths)
+		add_path(out, cfg, f);
+}
+
+static void add_shrunk(GString *out, const struct shrunk *s)
+{
+	g_string_append_printf(out, "  shrunk: %u lines -> %u, %u vCPUs -> %u%s\n", s->lines_before,
+			       s->lines_after, s->vcpus_before, s->scenario.vcpus,
+			       s->stopped ? "; more was not tried" : "");
+}
+
 static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
-		     const struct explore_result *r)
+		     const struct explore_result *r, const struct shrunk *shrunk)
 {
 	double rate = r->seconds > 0 ? (double)r->transitions / r->seconds : 0;
 
@@ -58,21 +74,26 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 	if (r->bound)
 		g_string_append_printf(out, "  stopped at %s\n", r->bound);
 	for (guint i = 0; i < r->findings->len; i++) {
-		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
+		bool small = i == 0 && shrunk;
 
-		g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT
-					    " states)\n",
-				       inv_name(f->inv), f->why, f->path->len, f->states);
-		if (paths)
-			add_path(out, cfg, f);
+		if (small)
+			add_shrunk(out, shrunk);
+		add_finding(out, paths, small ? &shrunk->cfg : cfg,
+			    small ? shrunk->finding : g_ptr_array_index(r->findings, i));
 	}
 }
 
 void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
-			const struct explore_result *result)
+			const struct explore_result *result, const struct shrunk *shrunk)
 {
 	if (!r->json)
-		add_text(r->text, r->paths, cfg, result);
+		add_text(r->text, r->paths, cfg, result, shrunk);
+}
+
+void explore_report_note(struct explore_report *r, const char *text)
+{
+	if (!r->json)
+		g_string_append_printf(r->text, "  %s\n", text);
 }
 
 GString *explore_report_end(struct explore_report *r)

@@ -279,7 +279,7 @@ struct lang_choose {
 /* Room that a VM has whose order of steps is free; 0: the explorer's default. */
 struct lang_scope {
 	uint32_t tables, slots, words, tlb, pml;
-	char invariants[160]; /* names joined by ','; default empty: all that apply */
+	char invariants[256]; /* names joined by ','; default empty: all that apply */
 };
 
 /* How fine the steps of a schedule are; in another grain it means nothing. */
