@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/cmd.h"
+#include "harness/explore_matrix.h"
 #include "harness/explore_one.h"
 #include "harness/output.h"
 #include "harness/replay.h"
@@ -15,7 +16,7 @@ struct options {
 	char *policy, *scenario, *output, *inject, *invariants, *geom;
 	int max_states, max_depth, jobs;
 	int tables, slots, words, tlb, pml;
-	gboolean json, reduce, depth_first, keep_going, no_progress, no_shrink;
+	gboolean json, matrix, reduce, depth_first, keep_going, no_progress, no_shrink;
 	uint64_t mask;
 	struct explore_files files;
 };
@@ -64,8 +65,15 @@ static struct explore_cfg cfg_of(const struct options *o)
 				     .tick = isatty(STDERR_FILENO) ? tick : NULL };
 }
 
+/* Where results are collected: one of the two. */
+struct sink {
+	struct explore_report *report;
+	struct explore_matrix *matrix;
+	unsigned int n; /* scenarios */
+};
+
 /* Explores one scenario and appends its report. */
-static enum cmd_exit run_one(struct explore_one *one, struct options *o, struct explore_report *out,
+static enum cmd_exit run_one(struct explore_one *one, struct options *o, struct sink *out,
 			     char **unmet, GError **error)
 {
 	enum cmd_exit code;
@@ -76,14 +84,17 @@ static enum cmd_exit run_one(struct explore_one *one, struct options *o, struct 
 		g_strlcpy(one->scenario.inject, o->inject, sizeof(one->scenario.inject));
 	if (o->geom)
 		g_strlcpy(one->scenario.geom, o->geom, sizeof(one->scenario.geom));
-	code = explore_one_run(one, out, unmet, error);
+	if (out->matrix)
+		code = explore_matrix_add(out->matrix, &one->cfg, error) ? CMD_OK : CMD_USAGE;
+	else
+		code = explore_one_run(one, out->report, unmet, error);
 	if (one->cfg.tick)
 		fprintf(stderr, "\r\033[K");
 	return code;
 }
 
 static enum cmd_exit run_scenario(const struct replay *r, const struct record_scenario *scen,
-				  struct options *o, struct explore_report *out)
+				  struct options *o, struct sink *out)
 {
 	struct explore_cfg cfg = cfg_of(o);
 	g_autofree char *unmet = NULL;
@@ -91,6 +102,7 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 	enum cmd_exit code = CMD_USAGE;
 	struct explore_one one;
 
+	out->n++;
 	cfg.policy = replay_policy(r, scen);
 	if (explore_one_init(&one, &cfg, scen, &error))
 		code = run_one(&one, o, out, &unmet, &error);
@@ -102,34 +114,67 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 	return code;
 }
 
-static enum cmd_exit run(const struct replay *r, struct options *o)
+static enum cmd_exit run_file(const struct replay *r, struct options *o, struct sink *out)
 {
-	struct explore_report *out = explore_report_new(o->json, !o->files.story);
-	g_autoptr(GString) text = NULL;
-	g_autoptr(GError) error = NULL;
 	enum cmd_exit code = CMD_OK;
-	unsigned int n = 0;
+	unsigned int before = out->n;
 
 	for (guint i = 0; i < r->file->scenarios->len && code <= CMD_FINDING; i++) {
 		const struct record_scenario *scen = g_ptr_array_index(r->file->scenarios, i);
-		enum cmd_exit one;
 
-		if (o->scenario ? strcmp(o->scenario, scen->header.u.scenario.name) != 0
-				: !replay_applies(r, scen))
-			continue;
-		n++;
-		one = run_scenario(r, scen, o, out);
+		enum cmd_exit one = CMD_OK;
+
+		if (o->scenario ? strcmp(o->scenario, scen->header.u.scenario.name) == 0
+				: replay_applies(r, scen))
+			one = run_scenario(r, scen, o, out);
 		code = MAX(code, one);
 	}
-	text = explore_report_end(out);
-	if (code > CMD_FINDING)
+	if (out->n > before || code > CMD_FINDING)
 		return code;
-	if (n == 0)
-		return cmd_fail(CMD_USAGE, "explore",
-				"%s: expected a scenario%s%s for '%s', found none", r->file->name,
-				o->scenario ? " named " : "", o->scenario ? o->scenario : "",
-				r->policy);
-	if (!output_write(o->output, text, &error))
+	return cmd_fail(CMD_USAGE, "explore", "%s: expected a scenario%s%s for '%s', found none",
+			r->file->name, o->scenario ? " named " : "", o->scenario ? o->scenario : "",
+			r->policy);
+}
+
+static enum cmd_exit read_and_run(const char *path, struct options *o, struct sink *out)
+{
+	g_autoptr(GError) error = NULL;
+	struct record *file = record_read(path, &error);
+	enum cmd_exit code = CMD_USAGE;
+	struct replay r;
+
+	if (!file)
+		return cmd_fail(code, "explore", "%s", error->message);
+	if (replay_init(&r, file, o->policy, &error)) {
+		code = run_file(&r, o, out);
+		replay_fini(&r);
+	} else {
+		cmd_fail(code, "explore", "%s", error->message);
+	}
+	record_free(file);
+	return code;
+}
+
+/* All files, then what was found. */
+static enum cmd_exit run(char **paths, int n, struct options *o)
+{
+	struct sink out = { .report = explore_report_new(o->json, !o->files.story),
+			    .matrix = o->matrix ? explore_matrix_new() : NULL };
+	g_autoptr(GString) table = g_string_new(NULL);
+	g_autoptr(GString) text = NULL;
+	g_autoptr(GError) error = NULL;
+	enum cmd_exit code = CMD_OK;
+
+	for (int i = 0; i < n && code <= CMD_FINDING; i++) {
+		enum cmd_exit one = read_and_run(paths[i], o, &out);
+
+		code = MAX(code, one);
+	}
+	text = explore_report_end(out.report);
+	if (out.matrix && explore_matrix_print(out.matrix, table))
+		code = MAX(code, CMD_FINDING);
+	explore_matrix_free(out.matrix);
+	if (code <= CMD_FINDING && !output_write(o->output, o->matrix ? table : text, &error))
 		return cmd_fail(CMD_USAGE, "explore", "%s", error->message);
 	return code;
 }
@@ -157,25 +202,6 @@ static enum cmd_exit check(struct options *o)
 					numbers[i].name, numbers[i].min, numbers[i].max,
 					numbers[i].value);
 	return parse_invariants(o) ? CMD_OK : CMD_USAGE;
-}
-
-static enum cmd_exit read_and_run(const char *path, struct options *o)
-{
-	g_autoptr(GError) error = NULL;
-	struct record *file = record_read(path, &error);
-	enum cmd_exit code = CMD_USAGE;
-	struct replay r;
-
-	if (!file)
-		return cmd_fail(code, "explore", "%s", error->message);
-	if (replay_init(&r, file, o->policy, &error)) {
-		code = run(&r, o);
-		replay_fini(&r);
-	} else {
-		cmd_fail(code, "explore", "%s", error->message);
-	}
-	record_free(file);
-	return code;
 }
 
 enum cmd_exit cmd_explore(int argc, char **argv)
@@ -223,6 +249,8 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		  "... as a scenario with a schedule, for 's2sim replay'", "FILE.scn" },
 		{ "no-shrink", 0, 0, G_OPTION_ARG_NONE, &o.no_shrink,
 		  "Show the counterexample as it was found, not in a smaller scenario", NULL },
+		{ "matrix", 0, 0, G_OPTION_ARG_NONE, &o.matrix,
+		  "Explore with each injection, and print which invariant notices which", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "As JSON", NULL },
 		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output, "Write there, not to stdout",
 		  "OUT" },
@@ -230,15 +258,15 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 	};
 	enum cmd_exit code = CMD_USAGE;
 
-	if (!cmd_parse(&argc, &argv, "FILE",
+	if (!cmd_parse(&argc, &argv, "FILE...",
 		       "Tries every order of the steps of a small scenario and says whether the "
 		       "invariants hold, or shows a shortest way to break one.",
 		       entries))
 		goto out;
-	if (argc != 2)
-		cmd_fail(code, "explore", "operands, expected one FILE, found %d", argc - 1);
+	if (argc < 2)
+		cmd_fail(code, "explore", "operands, expected at least one FILE, found none");
 	else if (check(&o) == CMD_OK)
-		code = read_and_run(argv[1], &o);
+		code = run(argv + 1, argc - 1, &o);
 out:
 	g_free(o.policy);
 	g_free(o.scenario);

@@ -7,6 +7,7 @@
 #include "harness/cmd.h"
 #include "harness/output.h"
 #include "harness/profile.h"
+#include "model/inv.h"
 #include "model/policy.h"
 #include "traces/record.h"
 
@@ -78,6 +79,18 @@ static enum cmd_exit list_profiles(const char *only)
 	return write_out(out);
 }
 
+/* Each invariant, when it must hold, and what it says. */
+static enum cmd_exit list_invariants(void)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	for (unsigned int i = 1; i < NR_INVS; i++)
+		g_string_append_printf(out, "%-12s %-6s %s:\n%20s%s\n", inv_name((enum inv)i),
+				       inv_arch((enum inv)i), inv_where((enum inv)i), "",
+				       inv_text((enum inv)i));
+	return write_out(out);
+}
+
 enum cmd_exit cmd_list(int argc, char **argv)
 {
 	const GOptionEntry entries[] = { G_OPTION_ENTRY_NULL };
@@ -85,15 +98,18 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	g_autofree char *found = NULL;
 
 	if (!cmd_parse(
-		    &argc, &argv, "policies | axes | profiles [NAME] | scenarios FILE",
-		    "Lists the policies, the axes on which policies differ, the cost profiles or "
-		    "one profile's parameters with their sources, or the scenarios of a file.",
+		    &argc, &argv, "policies | axes | invariants | profiles [NAME] | scenarios FILE",
+		    "Lists the policies, the axes on which policies differ, the invariants that "
+		    "explorations ask about, the cost profiles or one profile's parameters with "
+		    "their sources, or the scenarios of a file.",
 		    entries))
 		return CMD_USAGE;
 	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
 		return list_scenarios(argv[2]);
 	if (argc >= 2 && argc <= 3 && strcmp(argv[1], "profiles") == 0)
 		return list_profiles(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "invariants") == 0)
+		return list_invariants();
 	out = g_string_new(NULL);
 	/* One list names the bases, the presets and the axes with their variants. */
 	if (argc == 2 && (strcmp(argv[1], "policies") == 0 || strcmp(argv[1], "axes") == 0)) {
@@ -102,7 +118,7 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	}
 	found = g_strjoinv(" ", argv + 1);
 	return cmd_fail(CMD_USAGE, "list",
-			"operands, expected policies, axes, profiles [NAME] or scenarios FILE, "
-			"found '%s'",
+			"operands, expected policies, axes, invariants, profiles [NAME] or "
+			"scenarios FILE, found '%s'",
 			found);
 }

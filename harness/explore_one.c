@@ -54,6 +54,7 @@ static bool write_files(struct explore_one *one, const struct explore_result *r,
 enum cmd_exit explore_one_run(struct explore_one *one, struct explore_report *out, char **unmet,
 			      GError **error)
 {
+	struct explore_extra extra = { .expects = one->expects.any };
 	struct shrunk *shrunk = NULL;
 	struct explore_result *r;
 	enum cmd_exit code;
@@ -67,9 +68,11 @@ enum cmd_exit explore_one_run(struct explore_one *one, struct explore_report *ou
 	if (r->findings->len && one->shrink)
 		shrunk = shrink(&one->cfg, g_ptr_array_index(r->findings, 0));
 	code = judge(one, r, unmet);
-	explore_report_add(out, &one->cfg, r, shrunk);
-	if (one->expects.any && !*unmet)
-		explore_report_note(out, "as expected");
+	extra.shrunk = shrunk;
+	extra.met = !*unmet;
+	if (r->findings->len)
+		extra.path = explore_files_next(one->files);
+	explore_report_add(out, &one->cfg, r, &extra);
 	if (!write_files(one, r, shrunk, error))
 		code = CMD_USAGE;
 	shrunk_free(shrunk);

@@ -51,6 +51,13 @@ static bool write_story(const struct explore_files *files, const struct explore_
 	return ok;
 }
 
+const char *explore_files_next(const struct explore_files *files)
+{
+	if (files->written)
+		return NULL;
+	return files->trace ? files->trace : files->story;
+}
+
 bool explore_files_write(struct explore_files *files, const struct explore_cfg *cfg,
 			 const struct explore_finding *f, GError **error)
 {

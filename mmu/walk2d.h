@@ -31,6 +31,7 @@ enum hw_fault {
 	HW_FAULT_NOT_PRESENT, /* nothing there for the hardware: empty, frozen, access-tracked */
 	HW_FAULT_PERM,        /* there, but it does not grant the access */
 	HW_FAULT_MISCONFIG,   /* x86: MMIO marker, reserved bit or type; Arm: address size fault */
+	HW_FAULT_OVERLAY, /* a right that the tables grant is denied beside them; model/ says so */
 	HW_FAULT_ACCESS_FLAG, /* Arm: AF clear and no hardware update */
 	HW_FAULT_WILD, /* a table pointer that leads out of the pool: a freed page was followed */
 };

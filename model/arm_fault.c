@@ -6,6 +6,7 @@
 
 #include "model/arm.h"
 #include "model/hostmm.h"
+#include "model/userfault.h"
 
 static bool is_write(const struct l_fault *f)
 {
@@ -65,7 +66,8 @@ static unsigned int vma_height(const struct ctx *c, const struct l_fault *f, boo
 	hva_t hva = memslot_hva(c->vm, f->slot, f->gfn);
 	struct host_view v = hostmm_view(c->vm, hva);
 	unsigned int h = 0;
-	bool uf = (s->flags & MEM_USERFAULT) && c->rules->uf_size != UF_SIZE_FREE;
+	bool uf = (s->flags & MEM_USERFAULT) && c->rules->uf_size != UF_SIZE_FREE &&
+		  c->rules->uf_size != UF_SIZE_IF_CLEAR;
 
 	*force_pte = slot_logs(s) || uf;
 	if (*force_pte || v.map < 0 || !hostmm_is_hugetlb(c->vm, hva))
@@ -74,6 +76,7 @@ static unsigned int vma_height(const struct ctx *c, const struct l_fault *f, boo
 	h = memslot_max_height(
 		c->vm, f->slot, f->gfn,
 		h < c->vm->cfg->geom.max_leaf_height ? h : c->vm->cfg->geom.max_leaf_height);
+	h = userfault_max_height(c->vm, f->slot, f->gfn, h);
 	*force_pte = h == 0;
 	return h;
 }
@@ -83,7 +86,9 @@ static unsigned int thp_height(const struct ctx *c, const struct l_fault *f)
 {
 	struct host_view v = hostmm_view(c->vm, memslot_hva(c->vm, f->slot, f->gfn));
 
-	return v.height >= 1 && memslot_max_height(c->vm, f->slot, f->gfn, 1) == 1 ? 1 : 0;
+	if (v.height < 1 || memslot_max_height(c->vm, f->slot, f->gfn, 1) < 1)
+		return 0;
+	return userfault_max_height(c->vm, f->slot, f->gfn, 1);
 }
 
 static bool is_stale(const struct ctx *c, const struct l_fault *f)
@@ -116,11 +121,9 @@ PROC(user_mem_abort)
 	}
 	f->seq = c->vm->st->mmu_invalidate_seq;
 	STEP("user_mem_abort:seq");
-	f->result = (int8_t)memslot_userfault_bit(c->vm, f->slot, f->gfn);
-	if (f->result == 1 || (f->result < 0 && c->rules->uf_read_error == UF_ERR_AS_USERFAULT))
-		RETURN(RET_PF_USER);
-	if (f->result < 0)
-		RETURN(-EFAULT);
+	f->result = (int8_t)userfault_test(c, f->slot, f->gfn, is_write(f));
+	if (f->result != 0)
+		RETURN(f->result < 0 ? f->result : RET_PF_USER);
 	STEP("user_mem_abort:userfault");
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
 	if (c->me->ret < 0)

@@ -8,6 +8,7 @@
 
 #include "model/arm.h"
 #include "model/hostmm.h"
+#include "model/userfault.h"
 #include "model/vtlb.h"
 
 const char tlbi_issue_label[] = "tlbi:issue";
@@ -193,6 +194,7 @@ PROC(s2_unmap_range)
 	END;
 }
 
+/* Return: a leaf was changed. */
 PROC(s2_wrprotect_range)
 {
 	BEGIN(l_range);
@@ -205,11 +207,12 @@ PROC(s2_wrprotect_range)
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);
+		f->hit |= c->vm->scratch[c->me_nr].s2.hit;
 		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
 			CALL(P_yield_mmu_lock, l_req, 0);
 	}
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
-	RETURN(0);
+	RETURN(f->hit);
 	END;
 }
 
@@ -273,9 +276,11 @@ PROC(act_s2_wrprot)
 	lock_take_write(c, OBJ_MMU_LOCK);
 	CALL(P_s2_wrprotect_range, l_range, .start = c->vm->slots[f->slot].base_gfn,
 	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
+	f->hit = c->me->ret > 0;
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	QUIET_STEP("wp_memory_region:unlock");
-	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH)
+	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH &&
+	    (c->rules->log_flush == DL_UPSTREAM || f->hit))
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot);
 	RETURN(0);
 	END;
@@ -321,6 +326,65 @@ PROC(act_s2_split)
 	END;
 }
 
+/*
+ * What one block in place of a table of pages would map: every page there leads to its part of the
+ * host's huge page.  It gets the rights that all of them have.  False: not possible.
+ */
+static bool block_for(const struct vm *vm, uint32_t slot, gfn_t gfn, struct s2_op *op)
+{
+	const struct pt *pt = &vm->pt;
+	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
+	struct pt_pos p = pt_lookup(pt, vm_s2_root(vm), gfn);
+
+	if (p.height > 0 || !v.present || v.height < 1 ||
+	    memslot_max_height(vm, slot, gfn, 1) < 1 ||
+	    userfault_max_height(vm, slot, gfn, 1) < 1 || (gfn & (geom_pages(&pt->geom, 1) - 1)))
+		return false;
+	op->pfn = align_down_u64(v.pfn, geom_pages(&pt->geom, 1));
+	op->access = ACC_RWX;
+	for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+		pte_t e = *pt_entry(pt, p.table, i);
+
+		if (!pte_is_leaf(pt->fmt, e, 0) || pte_pfn(pt->fmt, e) != op->pfn + i)
+			return false;
+		op->access &= (uint8_t)s2_access(e);
+	}
+	return true;
+}
+
+/*
+ * Hypothetical: what x86 calls recovery.  KVM on arm64 leaves the tables, and merges one when a fault
+ * happens to want the block [arch/arm64/kvm/hyp/pgtable.c: stage2_map_walk_table_pre].
+ */
+PROC(s2_collapse_slot)
+{
+	BEGIN(l_range);
+	if (c->vm->slots[f->slot].flags & MEM_LOG_DIRTY_PAGES ||
+	    ((c->vm->slots[f->slot].flags & MEM_USERFAULT) &&
+	     c->rules->uf_size != UF_SIZE_IF_CLEAR))
+		RETURN(0);
+	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_take_write(c, OBJ_MMU_LOCK);
+	f->start = c->vm->slots[f->slot].base_gfn;
+	f->end = f->start + c->vm->slots[f->slot].npages;
+	f->n = geom_pages(&c->vm->cfg->geom, 1);
+	for (f->start = align_down_u64(f->start + f->n - 1, f->n); f->start < f->end;
+	     f->start += f->n) {
+		op_start(c, S2_OP_MAP, f->start, f->start + f->n);
+		if (block_for(c->vm, f->slot, f->start, &c->vm->scratch[c->me_nr].s2)) {
+			emit(c, &(struct event){ .kind = EV_S2_MAP,
+						 .gfn = f->start,
+						 .n = f->n,
+						 .a = c->vm->scratch[c->me_nr].s2.access });
+			CALL(P_s2_op, l_req, 0);
+		}
+	}
+	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
+	lock_drop_write(c, OBJ_MMU_LOCK);
+	RETURN(0);
+	END;
+}
+
 PROC(act_s2_cache)
 {
 	BEGIN(l_range);
@@ -329,7 +393,10 @@ PROC(act_s2_cache)
 	END;
 }
 
-/* Re-arms logging for the span of a mask (f->n) from gfn f->start; mmu_lock is held for write. */
+/*
+ * Re-arms logging for the span of a mask (f->n) from gfn f->start; mmu_lock is held for write.
+ * Return: a leaf was changed.
+ */
 PROC(s2_log_masked)
 {
 	BEGIN(l_range);
@@ -341,8 +408,9 @@ PROC(s2_log_masked)
 		f->start += lo;
 	}
 	CALL(P_s2_wrprotect_range, l_range, .start = f->start, .end = f->end);
+	f->hit = c->me->ret > 0;
 	if (c->vm->cfg->manual == 3 && c->vm->cfg->chunk_pages)
 		CALL(P_s2_split_range, l_range, .start = f->start, .end = f->end);
-	RETURN(0);
+	RETURN(f->hit);
 	END;
 }

@@ -94,7 +94,7 @@ PROC(sync_dirty_log)
 	END;
 }
 
-/* Re-arms the pages of one word; mmu_lock is held for write. */
+/* Re-arms the pages of one word; mmu_lock is held for write.  Return: an entry was changed. */
 PROC(log_masked)
 {
 	BEGIN(l_range);
@@ -104,8 +104,14 @@ PROC(log_masked)
 				 .mask = f->n });
 	CALL(c->rules->arch == PT_ARM64 ? P_s2_log_masked : P_x86_log_masked, l_range,
 	     .slot = f->slot, .start = f->start, .n = f->n);
-	RETURN(0);
+	RETURN(c->me->ret);
 	END;
+}
+
+/* Bits were reaped, and re-arming them changed an entry or not. */
+static bool needs_flush(const struct rules *r, bool modified)
+{
+	return r->log_flush == DL_UPSTREAM || modified;
 }
 
 /* What follows a harvest that took bits: every stale writable translation goes. */
@@ -152,10 +158,10 @@ PROC(get_dirty_log)
 			continue;
 		c->vm->words[f->base + f->i] = 0;
 		c->vm->words[f->base + f->n + f->i] = f->word;
-		f->any = 1;
 		STEP("get_dirty_log:exchange");
 		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
 		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
+		f->any |= needs_flush(c->rules, c->me->ret > 0);
 	}
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("get_dirty_log:unlock");
@@ -205,10 +211,10 @@ PROC(clear_dirty_log)
 			continue;
 		c->vm->words[f->base + f->i] &= ~f->word;
 		note_pages(c, NOTE_ASKED, f->slot, 64ULL * f->i, f->word);
-		f->any = 1;
 		STEP("clear_dirty_log:andnot");
 		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
 		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
+		f->any |= needs_flush(c->rules, c->me->ret > 0);
 	}
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("clear_dirty_log:unlock");
@@ -322,13 +328,14 @@ PROC(reset_dirty_rings)
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
 		while (take_batch(c, f)) {
-			f->any = 1;
+			f->any |= needs_flush(c->rules, false);
 			if (!f->slot)
 				continue;
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
 			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,
 			     .start = c->vm->slots[f->slot].base_gfn + f->word);
+			f->any |= needs_flush(c->rules, c->me->ret > 0);
 			lock_drop_write(c, OBJ_MMU_LOCK);
 			STEP("reset_rings:batch");
 		}

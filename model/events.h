@@ -51,7 +51,12 @@ enum call_name {
 	CALL_ZAP_COLLAPSIBLE,
 	CALL_RECOVER_HUGE,
 	CALL_UPDATE_CPU_DIRTY_LOGGING,
-	CALL_ENABLE_LOG_MASKED, /* n=off mask */
+	CALL_ENABLE_LOG_MASKED,   /* n=off mask */
+	CALL_TRACK_WRITE,         /* gfn = gpa: a tracked write was emulated */
+	CALL_TRACK_FLUSH_SLOT,    /* gfn n: the tracker is told that the slot is flushed */
+	CALL_TRACK_REMOVE_REGION, /* gfn n: ... that the slot is gone */
+	CALL_TRACK_SLOT_CHANGE,   /* gfn n: ... that a change was committed or a MOVE failed */
+	CALL_OVERLAY_FAULT,       /* gfn n: the permission overlay denied an access */
 	NR_CALLS,
 };
 

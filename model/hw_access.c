@@ -18,6 +18,7 @@
 #include "mmu/x86_pt.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/userfault.h"
 #include "model/vcpu.h"
 #include "model/vtlb.h"
 
@@ -40,11 +41,6 @@ static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsig
 				.acc = cur->acc,
 				.gfn = cur->gfn,
 				.pfn = pte_pfn(pt->fmt, leaf) + inside });
-}
-
-static bool serves(const struct tlb_entry *e, unsigned int acc)
-{
-	return (e->access & acc) == acc && !((acc & ACC_W) && (e->flags & TLB_CLEAN));
 }
 
 /* Does memory have the entry that the CPU holds? */
@@ -80,7 +76,7 @@ static unsigned int find_way(const struct ctx *c, const struct hw_cursor *cur, u
 	struct tlb_entry e;
 
 	for (unsigned int n = 0; vtlb_match(c, root_of(c), cur->gfn, TLB_S2, n, &e); n++) {
-		if (!serves(&e, cur->acc))
+		if (!vtlb_serves(&e, cur->acc))
 			continue;
 		if (ways++ == k)
 			*out = (struct way){ .hit = true, .e = e };
@@ -100,7 +96,7 @@ static unsigned int find_way(const struct ctx *c, const struct hw_cursor *cur, u
 static bool denied_by_tlb(const struct ctx *c, const struct hw_cursor *cur, struct tlb_entry *e)
 {
 	return c->rules->arch == PT_ARM64 && vtlb_match(c, root_of(c), cur->gfn, TLB_S2, 0, e) &&
-	       !serves(e, cur->acc);
+	       !vtlb_serves(e, cur->acc);
 }
 
 /* One memory access of the walk; the PML entry is written with the D flag. */
@@ -144,6 +140,10 @@ PROC(hw_access)
 			unsigned int k = n > 1 ? pick(c, n) : 0;
 
 			(void)find_way(c, &f->cur, k, &w);
+			if (w.hit && userfault_withheld(c, f->cur.gfn, true)) {
+				f->res.fault = HW_FAULT_OVERLAY;
+				RETURN(outcome(STOP_FAULT, &f->res));
+			}
 			if (w.hit) {
 				retire(c, &f->cur, w.e.pte, w.e.height);
 				RETURN(outcome(STOP_END, &f->res));
@@ -171,6 +171,10 @@ PROC(hw_access)
 		}
 		if (!c->vm->vcpus[c->me_nr].walk_again)
 			break;
+	}
+	if (f->res.fault == HW_OK && userfault_withheld(c, f->cur.gfn, false)) {
+		f->res.fault = HW_FAULT_OVERLAY;
+		RETURN(outcome(STOP_FAULT, &f->res));
 	}
 	if (f->res.fault != HW_OK) {
 		vtlb_fault(c, root_of(c), f->cur.gfn);

@@ -43,6 +43,11 @@ const char *inv_where(enum inv i)
 	return rows[i].where;
 }
 
+const char *inv_arch(enum inv i)
+{
+	return rows[i].arch == INV_BOTH ? "both" : rows[i].arch == INV_X86 ? "x86" : "arm64";
+}
+
 enum inv inv_find(const char *name)
 {
 	unsigned int i = 1;
@@ -257,6 +262,20 @@ static uint64_t uf_bits(const struct vm *vm, const struct op *op)
 	return bits;
 }
 
+/* Pages whose bit is 1 in the bitmap of a slot that has USERFAULT. */
+static uint64_t set_bits(const struct vm *vm, uint32_t id)
+{
+	unsigned int as = id >> 16;
+	const struct memslot *s =
+		&vm->slots[memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)id)];
+	uint64_t bits = 0;
+
+	for (uint64_t p = 0; s->uf_bitmap && p < s->npages; p++)
+		if (vm->words[s->uf_bitmap + p / 64] >> (p % 64) & 1)
+			bits |= ghost_bit(s->base_gfn + p);
+	return bits;
+}
+
 static bool has_uf(const struct vm *vm, const struct lang_region *r)
 {
 	unsigned int as = r->slot >> 16;
@@ -279,6 +298,8 @@ static void ghost_begin(struct transition *t)
 		gl->reported = gl->late = 0;
 		return;
 	}
+	if (l->kind == LANG_OP_RESCAN)
+		gl->uf_before = set_bits(t->before, l->u.log.slot);
 	if (l->kind != LANG_OP_SET_REGION)
 		return;
 	slot = slot_bits(t->before, r);
@@ -354,6 +375,15 @@ static void ghost_end(struct transition *t)
 		gl->reported = 0;
 	} else if (l->kind == LANG_OP_SET_REGION) {
 		ghost_region_end(t);
+	} else if (l->kind == LANG_OP_RESCAN) {
+		g->uf_armed |= t->c->ret == 0 ? gl->uf_before : 0;
+		gl->uf_before = 0;
+	} else if (l->kind == LANG_OP_USER_BIT && t->after->cfg->rules.uf_uapi == UAPI_ATTR_RFC) {
+		for (uint32_t s = 1; s < memslot_objects(&t->after->cfg->limits); s++)
+			if (t->after->slots[s].in_use)
+				g->uf_armed |= set_bits(t->after,
+							(uint32_t)t->after->slots[s].as_id << 16 |
+								t->after->slots[s].id);
 	}
 }
 

@@ -69,6 +69,7 @@ uint64_t inv_applies(const struct vm_cfg *cfg);
 const char *inv_name(enum inv i);
 const char *inv_text(enum inv i);  /* a sentence */
 const char *inv_where(enum inv i); /* when it must hold */
+const char *inv_arch(enum inv i);  /* "x86", "arm64" or "both" */
 enum inv inv_find(const char *name);
 
 /* ---- for the files of the invariants --------------------------------------------------------- */
@@ -91,6 +92,9 @@ uint64_t ghost_bits(gfn_t first, uint64_t n);
 
 /* inv_fail() - fills a witness; false, for `return inv_fail(...)`. */
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why);
+
+/* inv_retired() - the access that the move completed; NULL when it completed none. */
+const struct note *inv_retired(const struct transition *t);
 
 /* ACC_* bits that a leaf grants; 0: no leaf. */
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);

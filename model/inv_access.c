@@ -6,8 +6,7 @@
 #include "model/procs.h"
 #include "model/vcpu.h"
 
-/* The access that the move completed; NULL when it completed none. */
-static const struct note *retired(const struct transition *t)
+const struct note *inv_retired(const struct transition *t)
 {
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		if (t->c->notes[i].kind == NOTE_RETIRE)
@@ -17,7 +16,7 @@ static const struct note *retired(const struct transition *t)
 
 bool inv_uf(const struct transition *t, struct witness *w)
 {
-	const struct note *n = retired(t);
+	const struct note *n = inv_retired(t);
 
 	return !n || !(t->after->ghost->uf_armed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
@@ -27,7 +26,7 @@ bool inv_uf(const struct transition *t, struct witness *w)
 
 bool inv_slot(const struct transition *t, struct witness *w)
 {
-	const struct note *n = retired(t);
+	const struct note *n = inv_retired(t);
 
 	return !n || !(t->after->ghost->removed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
@@ -38,7 +37,7 @@ bool inv_slot(const struct transition *t, struct witness *w)
 /* Frames are compared with the host's page table; without a slot there is none to compare with. */
 bool inv_i2(const struct transition *t, struct witness *w)
 {
-	const struct note *n = retired(t);
+	const struct note *n = inv_retired(t);
 	struct host_view v;
 	uint32_t slot;
 

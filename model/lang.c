@@ -57,6 +57,9 @@ static const struct lang_choice choices_pattern[] = { { "seq", LANG_PATTERN_SEQ 
 						      { "chase", LANG_PATTERN_CHASE },
 						      { NULL, 0 } };
 static const struct lang_choice choices_until[] = { { "join", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_tracker[] = { { "ext", LANG_TRACKER_EXT },
+						      { "kvm", LANG_TRACKER_KVM },
+						      { NULL, 0 } };
 static const struct lang_choice choices_choose[] = { { "any", 0 }, { "fixed", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_queue[] = { { "any", 0 }, { "fifo", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_keep[] = { { "set", 0 }, { "drop", 1 }, { NULL, 0 } };
@@ -76,11 +79,14 @@ static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELA
 	{ key, type, need, AT(member), 0, 0, 0, NULL }
 #define TIME(key, member, dflt) \
 	{ key, FIELD_TIME, NEED_NO, AT(member), 0, LANG_TIME_NONE - 1, dflt, NULL }
-/* Keys of every line that an actor runs, and the end of its list. */
-#define END_OF_ACTOR_FIELDS \
+/* Keys of every line that an actor runs, and the end of its list; a vCPU names itself. */
+#define TIMES \
 	TIME("at", when.at, 0), \
 	TIME("delay", when.delay, 0), \
-	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1), \
+	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1)
+#define END_OF_VCPU_FIELDS TIMES, END_OF_FIELDS
+#define END_OF_ACTOR_FIELDS \
+	TIMES, \
 	NUMBER("by", FIELD_DEC, NEED_NO, when.by, 0, LANG_THREADS_MAX - 1, 0), \
 	END_OF_FIELDS
 #define END_OF_FIELDS \
@@ -167,6 +173,12 @@ static const struct lang_field fields_clear_log[] = {
 	OTHER("pages", FIELD_PAGES, NEED_YES, u.log),
 	END_OF_ACTOR_FIELDS,
 };
+static const struct lang_field fields_track[] = {
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.track.slot, 0, UINT32_MAX, 0),
+	NUMBER("page", FIELD_HEX, NEED_YES, u.track.page, 0, UINT64_MAX, 0),
+	CHOICE("user", NEED_NO, u.track.user, LANG_TRACKER_EXT, choices_tracker),
+	END_OF_ACTOR_FIELDS,
+};
 static const struct lang_field fields_param[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.param.name),
 	OTHER("value", FIELD_TEXT, NEED_YES, u.param.value),
@@ -178,6 +190,10 @@ static const struct lang_field fields_user_bit[] = {
 	NUMBER("n", FIELD_HEX, NEED_NO, u.user_bit.n, 1, UINT64_MAX, 1),
 	CHOICE("value", NEED_YES, u.user_bit.value, 0, choices_bit),
 	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
+	END_OF_ACTOR_FIELDS,
+};
+static const struct lang_field fields_slot[] = {
+	NUMBER("slot", FIELD_DEC, NEED_YES, u.log.slot, 0, UINT32_MAX, 0),
 	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_actor[] = {
@@ -217,7 +233,7 @@ static const struct lang_field fields_sched[] = {
 };
 static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
-	END_OF_ACTOR_FIELDS,
+	END_OF_VCPU_FIELDS,
 };
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
@@ -234,7 +250,7 @@ static const struct lang_field fields_access[] = {
 	CHOICE("until", NEED_NO, u.guest.until_join, 0, choices_until),
 	TIME("answer", u.guest.answer, LANG_TIME_NONE),
 	OTHER("file", FIELD_TEXT, NEED_NO, u.guest.file),
-	END_OF_ACTOR_FIELDS,
+	END_OF_VCPU_FIELDS,
 };
 
 /* clang-format off */
@@ -251,9 +267,13 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
 	{ LANG_OP_CLEAR_DIRTY,	"op",		"clear_dirty",	fields_clear_log },
 	{ LANG_OP_RESET_RINGS,	"op",		"reset_rings",	fields_actor },
+	{ LANG_OP_TRACK,	"op",		"track",	fields_track },
+	{ LANG_OP_UNTRACK,	"op",		"untrack",	fields_track },
+	{ LANG_OP_SHADOW_ROOT,	"op",		"shadow_root",	fields_vcpu },
 	{ LANG_OP_PARAM,	"op",		"param",	fields_param },
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
+	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
 	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
 	{ LANG_GUEST_WRITE,	"guest",	"write",	fields_access },
@@ -381,9 +401,13 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_GET_DIRTY] = "op get_dirty",
 		[LANG_OP_CLEAR_DIRTY] = "op clear_dirty",
 		[LANG_OP_RESET_RINGS] = "op reset_rings",
+		[LANG_OP_TRACK] = "op track",
+		[LANG_OP_UNTRACK] = "op untrack",
+		[LANG_OP_SHADOW_ROOT] = "op shadow_root",
 		[LANG_OP_PARAM] = "op param",
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",
+		[LANG_OP_RESCAN] = "op rescan",
 		[LANG_GUEST_NOP] = "guest nop",
 		[LANG_GUEST_READ] = "guest read",
 		[LANG_GUEST_WRITE] = "guest write",

@@ -74,9 +74,13 @@ enum lang_kind {
 	LANG_OP_GET_DIRTY,   /* u.log: slot */
 	LANG_OP_CLEAR_DIRTY, /* u.log */
 	LANG_OP_RESET_RINGS, /* no arguments */
+	LANG_OP_TRACK,       /* u.track */
+	LANG_OP_UNTRACK,     /* u.track */
+	LANG_OP_SHADOW_ROOT, /* u.guest: vcpu_mask */
 	LANG_OP_PARAM,       /* u.param */
 	LANG_OP_DUMP,        /* no arguments */
 	LANG_OP_USER_BIT,    /* u.user_bit */
+	LANG_OP_RESCAN,      /* u.log: slot */
 	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */
 	LANG_GUEST_READ,     /* u.guest */
 	LANG_GUEST_WRITE,    /* u.guest */
@@ -139,6 +143,9 @@ enum lang_advice {
 
 /* The three ageing notifiers of Linux's mm. */
 enum lang_age { LANG_AGE_CLEAR_FLUSH_YOUNG, LANG_AGE_CLEAR_YOUNG, LANG_AGE_TEST_YOUNG };
+
+/* Who has a page write-tracked: a device model in the kernel, or KVM for its shadow paging. */
+enum lang_tracker { LANG_TRACKER_EXT, LANG_TRACKER_KVM };
 
 enum lang_order { LANG_ORDER_RELAXED, LANG_ORDER_RELEASE };
 
@@ -240,6 +247,12 @@ struct lang_param {
 	char name[32], value[32];
 };
 
+struct lang_track {
+	uint32_t slot;
+	uint64_t page;          /* within the slot */
+	enum lang_tracker user; /* default ext */
+};
+
 struct lang_user_bit {
 	char map[LANG_NAME_MAX];
 	uint64_t page; /* within the slot */
@@ -327,6 +340,7 @@ struct lang_line {
 		struct lang_host host;
 		struct lang_region region;
 		struct lang_log log;
+		struct lang_track track;
 		struct lang_param param;
 		struct lang_user_bit user_bit;
 		struct lang_guest guest;

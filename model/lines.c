@@ -195,6 +195,16 @@ static bool start_ioctl(struct lines *s, const struct lang_line *l, uint32_t a, 
 	return true;
 }
 
+static void start_track(struct lines *s, const struct lang_line *l, uint32_t a)
+{
+	const struct lang_track *t = &l->u.track;
+
+	s->vm->ops[a] = (struct op){ .slot = t->slot, .first = t->page };
+	actor_start(s->vm, a, l->kind == LANG_OP_TRACK ? P_track_page : P_untrack_page,
+		    &(struct l_range){ .flag = t->user == LANG_TRACKER_EXT },
+		    sizeof(struct l_range));
+}
+
 static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
 	struct op *op = &s->vm->ops[a];
@@ -266,8 +276,8 @@ static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a,
 		s->vm->cfg->eager_split = on;
 	} else if (strcmp(p->name, "nx_huge_pages") == 0) {
 		if (s->vm->cfg->rules.arch == PT_X86)
-			actor_start(s->vm, a, P_set_nx_huge_pages,
-				    &(struct l_range){ .flag = on }, sizeof(struct l_range));
+			actor_start(s->vm, a, P_set_nx_huge_pages, &(struct l_range){ .flag = on },
+				    sizeof(struct l_range));
 	} else {
 		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
 			    "param: expected eager_page_split or nx_huge_pages, found '%s'",
@@ -277,7 +287,8 @@ static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a,
 	return true;
 }
 
-static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError **error)
+/* Where the bits are attributes that KVM keeps the line is an ioctl, else a store of user space. */
+static bool start_user_bit(struct lines *s, const struct lang_user_bit *b, uint32_t a, GError **error)
 {
 	uint32_t words = find_bitmap(s, b->map, b->page + b->n);
 
@@ -289,6 +300,14 @@ static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError 
 			"x and 0x%" G_GINT64_MODIFIER "x from there",
 			b->page, b->n);
 		return false;
+	}
+	if (s->vm->cfg->rules.uf_uapi == UAPI_ATTR_RFC) {
+		s->vm->ops[a] = (struct op){
+			.uf_bitmap = words, .first = b->page, .n = b->n, .kind = b->value
+		};
+		actor_start(s->vm, a, P_set_attributes, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	}
 	for (uint64_t p = b->page; p < b->page + b->n; p++) {
 		uint64_t *word = &s->vm->words[words + p / 64];
@@ -339,10 +358,14 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
+	case LANG_OP_TRACK:
+	case LANG_OP_UNTRACK:
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
+	case LANG_OP_RESCAN:
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
+	case LANG_OP_SHADOW_ROOT:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
@@ -386,10 +409,23 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
 		return start_ioctl(s, l, actor, error);
+	case LANG_OP_TRACK:
+	case LANG_OP_UNTRACK:
+		start_track(s, l, actor);
+		return true;
+	case LANG_OP_SHADOW_ROOT:
+		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, actor, error);
 	case LANG_OP_USER_BIT:
-		return set_user_bit(s, &l->u.user_bit, error);
+		return start_user_bit(s, &l->u.user_bit, actor, error);
+	case LANG_OP_RESCAN:
+		s->vm->ops[actor] = (struct op){ .slot = l->u.log.slot };
+		actor_start(s->vm, actor, P_rescan_userfault, &(struct l_range){ 0 },
+			    sizeof(struct l_range));
+		return true;
 	case LANG_GUEST_SPIN:
 	case LANG_GUEST_UNSPIN:
 	case LANG_GUEST_NOP:

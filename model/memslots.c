@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "model/track.h"
+
 enum {
 	RING_ENTRY_DIRTY = 1,
 };
@@ -138,7 +140,7 @@ void memslot_free(struct vm *vm, uint32_t slot)
 
 /*
  * lpage_info: the first and last entry of a level are barred when the slot's ends are not aligned to
- * it, all when guest and host address differ modulo the level
+ * it, all when guest and host address differ modulo the level; and those around a tracked page
  * [KVM v6.12 arch/x86/kvm/x86.c: kvm_alloc_memslot_metadata].
  */
 static bool height_allowed(const struct vm *vm, const struct memslot *s, gfn_t gfn, unsigned int h)
@@ -148,7 +150,8 @@ static bool height_allowed(const struct vm *vm, const struct memslot *s, gfn_t g
 
 	if (((s->base_gfn ^ (s->hva >> vm->cfg->geom.page_shift)) & (pages - 1)) != 0)
 		return false;
-	return base >= s->base_gfn && base + pages <= s->base_gfn + s->npages;
+	return base >= s->base_gfn && base + pages <= s->base_gfn + s->npages &&
+	       !track_any(vm, s, base, pages);
 }
 
 unsigned int memslot_max_height(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int max)
@@ -192,28 +195,4 @@ void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn)
 		ring_push(c, slot, gfn);
 	else if (s->bitmap)
 		c->vm->words[s->bitmap + rel / 64] |= BIT(rel % 64);
-}
-
-void memslot_userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn)
-{
-	const struct memslot *s = &vm->slots[slot];
-	uint64_t rel = gfn - s->base_gfn;
-
-	if (s->uf_bitmap && rel / 64 < words_len(vm, s->uf_bitmap))
-		vm->words[s->uf_bitmap + rel / 64] &= ~BIT(rel % 64);
-}
-
-/* One word of user memory, then the page's bit [kvm_gfn_userfault, kvm_do_userfault]. */
-int memslot_userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn)
-{
-	const struct memslot *s = &vm->slots[slot];
-	uint64_t rel = gfn - s->base_gfn;
-
-	if (!(s->flags & MEM_USERFAULT))
-		return 0;
-	if (!s->uf_bitmap && !s->uf_bad && vm->cfg->rules.uf_null_is_off)
-		return 0;
-	if (s->uf_bad || !s->uf_bitmap || rel / 64 >= words_len(vm, s->uf_bitmap))
-		return -EFAULT;
-	return (int)(vm->words[s->uf_bitmap + rel / 64] >> (rel % 64) & 1);
 }

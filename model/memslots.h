@@ -76,16 +76,10 @@ static inline uint32_t ring_reserved(const struct rules *r)
 	return 64 + (r->pml ? PML_ENTRIES : 0);
 }
 
-/* memslot_userfault_bit() - 1 set, 0 clear or not a userfault slot, -EFAULT: bitmap unreadable. */
-int memslot_userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn);
-
 /* Generation that readers of @as see; bit 63 while an update is in progress. */
 static inline uint64_t memslots_generation(const struct vm *vm, unsigned int as)
 {
 	return vm->st->sets[as][memslots_active(vm, as)].generation;
 }
-
-/* memslot_userfault_clear() - user space clears the page's bit in the slot's userfault bitmap. */
-void memslot_userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn);
 
 #endif

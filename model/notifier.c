@@ -4,6 +4,8 @@
  * write [KVM v6.1, v6.12 virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_start, _end,
  * kvm_handle_hva_range; order of a CoW: Linux mm/memory.c: wp_page_copy].
  */
+#include "model/notifier.h"
+
 #include <errno.h>
 
 #include "model/host_op.h"
@@ -40,9 +42,9 @@ static uint32_t next_slot(const struct vm *vm, struct l_range *f)
 	return 0;
 }
 
-static void invalidate_begin(struct ctx *c, uint64_t start, uint64_t end)
+void mmu_invalidate_begin(struct vm *vm, uint64_t start, uint64_t end)
 {
-	struct vm_state *st = c->vm->st;
+	struct vm_state *st = vm->st;
 
 	if (++st->mmu_invalidate_in_progress == 1) {
 		st->inv_start = start;
@@ -53,6 +55,14 @@ static void invalidate_begin(struct ctx *c, uint64_t start, uint64_t end)
 	}
 }
 
+void mmu_invalidate_end(struct vm *vm)
+{
+	vm->st->mmu_invalidate_seq++;
+	vm->st->mmu_invalidate_in_progress--;
+	if (vm->st->mmu_invalidate_in_progress == 0)
+		vm->st->inv_start = vm->st->inv_end = 0;
+}
+
 /* The hull is kept in host addresses (6.1) or guest frames, by slot (6.8 and later). */
 static void invalidate_slot(struct ctx *c, const struct l_range *f, struct gfn_range part,
 			    bool first)
@@ -60,7 +70,7 @@ static void invalidate_slot(struct ctx *c, const struct l_range *f, struct gfn_r
 	struct gfn_range r = c->rules->retry_by_hva ? (struct gfn_range){ f->start, f->end } : part;
 
 	if (first) {
-		invalidate_begin(c, r.start, r.end);
+		mmu_invalidate_begin(c->vm, r.start, r.end);
 	} else {
 		c->vm->st->inv_start = min_u64(c->vm->st->inv_start, r.start);
 		c->vm->st->inv_end = max_u64(c->vm->st->inv_end, r.end);
@@ -75,8 +85,8 @@ static void note_parts(struct ctx *c, enum note_kind kind, hva_t start, hva_t en
 	while (c->notes && (all.slot = next_slot(c->vm, &all)) != 0) {
 		struct gfn_range r = slot_part(c->vm, all.slot, start, end);
 
-		note(c, &(struct note){
-				.kind = (uint8_t)kind, .gfn = r.start, .n = r.end - r.start });
+		note(c,
+		     &(struct note){ .kind = (uint8_t)kind, .gfn = r.start, .n = r.end - r.start });
 	}
 }
 
@@ -118,10 +128,7 @@ PROC(notifier_end)
 	f->slot = next_slot(c->vm, f);
 	if (f->slot) {
 		AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
-		c->vm->st->mmu_invalidate_seq++;
-		c->vm->st->mmu_invalidate_in_progress--;
-		if (c->vm->st->mmu_invalidate_in_progress == 0)
-			c->vm->st->inv_start = c->vm->st->inv_end = 0;
+		mmu_invalidate_end(c->vm);
 		STEP("invalidate_range_end:seq");
 	}
 	c->vm->st->mn_active_invalidate_count--;

@@ -221,6 +221,12 @@ static void hva_text(const struct recorder *r, hva_t hva, char *buf, size_t size
 	g_snprintf(buf, size, "0x%" G_GINT64_MODIFIER "x", hva);
 }
 
+static void range_line(struct recorder *r, const char *name, const struct event *e)
+{
+	plain_line(r, "call %s gfn=0x%" G_GINT64_MODIFIER "x n=0x%" G_GINT64_MODIFIER "x", name,
+		   e->gfn, e->n);
+}
+
 static void call_line(struct recorder *r, const struct event *e)
 {
 	const struct rules *rules = &r->vm->cfg->rules;
@@ -266,6 +272,21 @@ static void call_line(struct recorder *r, const struct event *e)
 			   "call enable_log_dirty_pt_masked off=0x%" G_GINT64_MODIFIER
 			   "x mask=0x%" G_GINT64_MODIFIER "x",
 			   e->n, e->mask);
+		break;
+	case CALL_TRACK_WRITE:
+		plain_line(r, "call page_track_write gpa=0x%" G_GINT64_MODIFIER "x len=4", e->gfn);
+		break;
+	case CALL_TRACK_FLUSH_SLOT:
+		range_line(r, "track_flush_slot", e);
+		break;
+	case CALL_TRACK_REMOVE_REGION:
+		range_line(r, "track_remove_region", e);
+		break;
+	case CALL_TRACK_SLOT_CHANGE:
+		range_line(r, e->a ? "track_move_failed" : "track_slot_change", e);
+		break;
+	case CALL_OVERLAY_FAULT:
+		range_line(r, "overlay_fault", e);
 		break;
 	case NR_CALLS:
 		break;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/policy.h"
 
-#include <stddef.h>
 #include <string.h>
 
+#include "model/policy_priv.h"
 #include "model/vm.h"
 
 G_DEFINE_QUARK(s2_policy_error, policy_error)
@@ -19,6 +19,13 @@ G_DEFINE_QUARK(s2_policy_error, policy_error)
 	.dirty_shortcut = true, .commit = COMMIT_X86,                  \
 	.mmio_fault_traced = true, .ring_supported = true, .trace_tlbi = true
 
+/* Flushes of overwritten SPTEs until 6.13 [mmu.c: mmu_spte_update; tdp_mmu.c: write_protect_gfn]. */
+#define X86_FLUSH_612                                                                           \
+	.flush_install = FL_NONE, .flush_update = FL_W, .flush_ad_lost = true, .flush_track = FL_MMUW
+/* ... and from then on [spte.h: leaf_spte_change_needs_tlb_flush]. */
+#define X86_FLUSH_613                                                                           \
+	.flush_install = FL_MMUW, .flush_update = FL_MMUW, .flush_track = FL_MMUW
+
 #define ARM_COMMON                                                                              \
 	.arch = PT_ARM64, .nr_as = 1, .user_slots = VM_MEM_SLOTS_NUM,                            \
 	.allowed_flags = FLAGS_BASE, .gpa_bits = 40, .geom = "arm64-4k-40", .recovery = REC_NONE,                \
@@ -30,21 +37,23 @@ static const struct base {
 	struct rules rules;
 } bases[] = {
 	{ "x86-6.1", "Linux 6.1 (recorded: 6.1.192)", {
-		X86_COMMON, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
+		X86_COMMON, X86_FLUSH_612, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
 		.zap_order = ZAP_FREEZE_DROP_FLUSH, .zap_passes = 1U << 2, .recovery = REC_ZAP,
 		.merge_flush_parent = true, .retry_by_hva = true, .slot_flush = SLOT_FLUSH_ALL,
 		.nx_any_table = true, .trace_memslot_flush = false, .trace_flush_with_address = true,
 		.trace_hugetlb_twice = true } },
 	{ "x86-6.12", "Linux 6.12 (recorded: 6.12.95)", {
-		X86_COMMON, .host_protect_all = true, .host_protect_tables = true,
+		X86_COMMON, X86_FLUSH_612, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_612, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
+		.page_track = PT_REMOVE_REGION, .ms_order = MS_MOVE_REJECT_IF_TRACKED,
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
 		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
-		X86_COMMON, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
+		X86_COMMON, X86_FLUSH_613, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
+		.page_track = PT_REMOVE_REGION, .ms_order = MS_MOVE_REJECT_IF_TRACKED,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
 		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true,
 		.spurious_no_overwrite = true,
@@ -76,6 +85,8 @@ static const struct preset {
 	  "the rewrite of May 2025: common code flushes on 0->1" },
 	{ "x86-uf-v3", "x86-6.12+machine=ept+userfault=x86-uf-v3",
 	  "KVM Userfault v3: as the rewrite, through kvm_arch_userfault_enabled()" },
+	{ "x86-uf-guarded", "x86-6.12+machine=ept+userfault=x86-uf-guarded",
+	  "v3, and huge pages come back only when neither logging nor userfault forbids them (ours)" },
 	{ "arm64-uf-v1", "arm64-6.12+userfault=arm64-uf-v1", "zap on both edges" },
 	{ "arm64-james-v2", "arm64-6.12+userfault=arm64-james-v2",
 	  "KVM Userfault v2: arch hook flushes on 0->1" },
@@ -83,6 +94,8 @@ static const struct preset {
 	  "the rewrite and v3: return early unless LOG was toggled; common flush" },
 	{ "arm64-james-flags-only", "arm64-6.12+userfault=arm64-james-flags-only",
 	  "return early only for FLAGS_ONLY without a LOG toggle; common flush" },
+	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return",
+	  "never return early: a logged slot is write-protected at every change; common flush" },
 };
 
 static const char *const injections[NR_INJECTIONS] = {
@@ -98,239 +111,6 @@ static const char *const injections[NR_INJECTIONS] = {
 };
 /* clang-format on */
 
-static void set_npt(struct rules *r)
-{
-	r->nested = X86_NPT;
-	r->pml = false;
-	r->mmio_fault_traced = true;
-	r->mmio_fault_is_read = false;
-	r->first_requests &= (uint8_t)~REQ_TLB_FLUSH;
-	memcpy(r->geom, "npt4", 5);
-}
-
-static void set_ept(struct rules *r, enum x86_nested nested, bool pml)
-{
-	r->nested = (uint8_t)nested;
-	r->pml = pml;
-	r->mmio_fault_traced = false;
-	r->mmio_fault_is_read = true;
-	r->first_requests |= REQ_TLB_FLUSH; /* vmx_vcpu_load_vmcs() on a new CPU */
-	memcpy(r->geom, "ept4", 5);
-}
-
-static void m_npt(struct rules *r)
-{
-	set_npt(r);
-}
-
-static void m_ept(struct rules *r)
-{
-	set_ept(r, X86_EPT, true);
-}
-
-static void m_ept_nopml(struct rules *r)
-{
-	set_ept(r, X86_EPT, false);
-}
-
-static void m_ept_noad(struct rules *r)
-{
-	set_ept(r, X86_EPT_NOAD, false);
-}
-
-static void m_vhe(struct rules *r)
-{
-	r->trace_tlbi = true;
-}
-
-/* The TLBI code runs at EL2 behind a hypercall, where the recorder's probes do not reach. */
-static void m_nvhe(struct rules *r)
-{
-	r->trace_tlbi = false;
-}
-
-static void mmu_tdp(struct rules *r)
-{
-	r->tdp_mmu = true;
-}
-
-static void mmu_legacy(struct rules *r)
-{
-	r->tdp_mmu = false;
-}
-
-static void uf_on(struct rules *r, enum commit_hook hook)
-{
-	r->allowed_flags |= MEM_USERFAULT;
-	r->commit = (uint8_t)hook;
-	r->uf_validate_pointer = true;
-}
-
-static void uf_v3(struct rules *r, enum commit_hook hook)
-{
-	uf_on(r, hook);
-	r->uf_common = UF_COMMON_FLUSH;
-	r->uf_size = UF_SIZE_ADJUST;
-}
-
-static void uf_x86_v2(struct rules *r)
-{
-	uf_on(r, COMMIT_X86_UF_V2);
-	r->uf_null_is_off = true;
-}
-
-static void uf_x86_v3(struct rules *r)
-{
-	uf_v3(r, COMMIT_X86_UF_SEAN);
-}
-
-static void uf_arm_v1(struct rules *r)
-{
-	uf_on(r, COMMIT_ARM_UF_V1);
-	r->uf_null_is_off = true;
-	r->uf_read_error = UF_ERR_AS_USERFAULT;
-	r->uf_validate_pointer = false;
-}
-
-static void uf_arm_james_v2(struct rules *r)
-{
-	uf_on(r, COMMIT_ARM_JAMES_V2);
-	r->uf_null_is_off = true;
-	r->uf_read_error = UF_ERR_AS_USERFAULT;
-}
-
-static void uf_arm_sean(struct rules *r)
-{
-	uf_v3(r, COMMIT_ARM_SEAN);
-}
-
-static void uf_arm_james_flags_only(struct rules *r)
-{
-	uf_v3(r, COMMIT_ARM_JAMES_FLAGS_ONLY);
-}
-
-static void rec_zap(struct rules *r)
-{
-	r->recovery = REC_ZAP;
-}
-
-static void rec_inplace(struct rules *r)
-{
-	r->recovery = REC_INPLACE;
-}
-
-static void rec_none(struct rules *r)
-{
-	r->recovery = REC_NONE;
-}
-
-static void inv_common_flush(struct rules *r)
-{
-	r->uf_common = UF_COMMON_FLUSH;
-}
-
-static void inv_none(struct rules *r)
-{
-	r->uf_common = UF_COMMON_NONE;
-}
-
-static void size_faultin(struct rules *r)
-{
-	r->uf_size = UF_SIZE_FAULTIN;
-}
-
-static void size_adjust(struct rules *r)
-{
-	r->uf_size = UF_SIZE_ADJUST;
-}
-
-static void size_free(struct rules *r)
-{
-	r->uf_size = UF_SIZE_FREE;
-}
-
-static void zap_all(struct rules *r)
-{
-	r->slot_flush = SLOT_FLUSH_ALL;
-}
-
-static void zap_slot(struct rules *r)
-{
-	r->slot_flush = SLOT_FLUSH_SLOT;
-}
-
-static void fwb(struct rules *r)
-{
-	r->s2_fwb = true;
-}
-
-static void nofwb(struct rules *r)
-{
-	r->s2_fwb = false;
-}
-
-static void lock_exclusive(struct rules *r)
-{
-	r->s2_fault_read_lock = r->s2_perm_read_lock = false;
-}
-
-static void lock_perm_shared(struct rules *r)
-{
-	r->s2_fault_read_lock = false;
-	r->s2_perm_read_lock = true;
-}
-
-static void lock_shared(struct rules *r)
-{
-	r->s2_fault_read_lock = true;
-}
-
-enum { ON_X86 = 1, ON_ARM = 2, ON_BOTH = 3 };
-
-static const struct variant {
-	const char *axis, *name;
-	uint8_t where;
-	void (*apply)(struct rules *r);
-	const char *text;
-} variants[] = {
-	{ "machine", "npt", ON_X86, m_npt, "AMD nested paging" },
-	{ "machine", "ept", ON_X86, m_ept, "Intel EPT with A/D flags and PML" },
-	{ "machine", "ept-nopml", ON_X86, m_ept_nopml, "EPT with A/D flags, pml=0" },
-	{ "machine", "ept-noad", ON_X86, m_ept_noad, "EPT with eptad=0: software access tracking" },
-	{ "machine", "vhe", ON_ARM, m_vhe, "KVM at EL2 with the host" },
-	{ "machine", "nvhe", ON_ARM, m_nvhe, "KVM's EL2 code behind hypercalls" },
-	{ "mmu", "tdp", ON_X86, mmu_tdp, "TDP MMU" },
-	{ "mmu", "legacy", ON_X86, mmu_legacy, "direct maps of the legacy MMU (tdp_mmu=0)" },
-	{ "userfault", "x86-uf-v2", ON_X86, uf_x86_v2, "KVM_MEM_USERFAULT v1, v2" },
-	{ "userfault", "x86-uf-sean", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT, rewrite" },
-	{ "userfault", "x86-uf-v3", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT v3" },
-	{ "userfault", "arm64-uf-v1", ON_ARM, uf_arm_v1, "KVM_MEM_USERFAULT v1" },
-	{ "userfault", "arm64-james-v2", ON_ARM, uf_arm_james_v2, "KVM_MEM_USERFAULT v2" },
-	{ "userfault", "arm64-sean-rewrite", ON_ARM, uf_arm_sean, "rewrite and v3" },
-	{ "userfault", "arm64-james-flags-only", ON_ARM, uf_arm_james_flags_only,
-	  "amendment proposed and withdrawn" },
-	{ "invalidate", "inv-common-flush", ON_BOTH, inv_common_flush,
-	  "generic commit zaps on 0->1" },
-	{ "invalidate", "inv-none", ON_BOTH, inv_none, "generic commit does nothing" },
-	{ "size", "size-4k-at-faultin", ON_BOTH, size_faultin,
-	  "4 KiB rule where the page is resolved" },
-	{ "size", "size-4k-at-adjust", ON_BOTH, size_adjust, "4 KiB rule beside dirty logging's" },
-	{ "size", "size-free", ON_BOTH, size_free, "no size rule (negative control)" },
-	{ "recovery", "rec-zap", ON_X86, rec_zap, "zap collapsible tables (up to 6.12)" },
-	{ "recovery", "rec-inplace", ON_X86, rec_inplace, "replace tables by leaves (6.13 on)" },
-	{ "recovery", "rec-none", ON_X86, rec_none, "leave the tables" },
-	{ "slot-flush", "zap-all", ON_X86, zap_all, "a slot change zaps everything" },
-	{ "slot-flush", "zap-slot-leafs", ON_X86, zap_slot,
-	  "a slot change zaps the slot's leaves" },
-	{ "fault-lock", "exclusive", ON_ARM, lock_exclusive,
-	  "faults take mmu_lock for writing (up to 5.17)" },
-	{ "fault-lock", "perm-shared", ON_ARM, lock_perm_shared,
-	  "permission faults of a logged slot take it for reading (5.18 to 6.1)" },
-	{ "fault-lock", "shared", ON_ARM, lock_shared, "all faults take it for reading (6.2 on)" },
-	{ "cache", "fwb", ON_ARM, fwb, "stage-2 forced write-back" },
-	{ "cache", "nofwb", ON_ARM, nofwb, "cache maintenance by line" },
-};
-
 static const struct base *base_find(const char *name)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
@@ -339,30 +119,44 @@ static const struct base *base_find(const char *name)
 	return NULL;
 }
 
-static bool axis_apply(struct rules *r, const char *word, GError **error)
+/* The variant that a word axis=variant names on the architecture of @r. */
+static const struct variant *variant_find(const struct rules *r, const char *word)
 {
 	const char *eq = strchr(word, '=');
-	uint8_t here = r->arch == PT_X86 ? ON_X86 : ON_ARM;
 
-	if (!eq) {
+	for (const struct variant *v = policy_variants; eq && v->axis; v++)
+		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
+		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
+			return v;
+	return NULL;
+}
+
+static bool bad_word(const char *word, GError **error)
+{
+	if (!strchr(word, '='))
 		g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
 			    "policy: expected axis=variant, found '%s'", word);
-		return false;
-	}
-	for (size_t i = 0; i < G_N_ELEMENTS(variants); i++) {
-		const struct variant *v = &variants[i];
-
-		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
-		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && (v->where & here)) {
-			v->apply(r);
-			return true;
-		}
-	}
-	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
-		    "policy: no such axis or variant on this architecture, expected one of `list "
-		    "policies`, found '%s'",
-		    word);
+	else
+		g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
+			    "policy: no such axis or variant on this architecture, expected one of "
+			    "`list policies`, found '%s'",
+			    word);
 	return false;
+}
+
+/* Applies the first of @words; one or, for a variant with a '+' in its name, two of them.  0: @error. */
+static unsigned int axis_apply(struct rules *r, char *const *words, GError **error)
+{
+	g_autofree char *two = words[1] ? g_strconcat(words[0], "+", words[1], NULL) : NULL;
+	const struct variant *v = two ? variant_find(r, two) : NULL;
+	unsigned int used = v ? 2 : 1;
+
+	if (!v)
+		v = variant_find(r, words[0]);
+	if (!v)
+		return bad_word(words[0], error);
+	variant_apply(v, r);
+	return used;
 }
 
 bool policy_parse(const char *line, struct rules *out, GError **error)
@@ -386,9 +180,12 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 		return false;
 	}
 	*out = base->rules;
-	for (size_t i = 1; words[i]; i++)
-		if (!axis_apply(out, words[i], error))
+	out->commit_base = out->commit;
+	for (unsigned int i = 1, used; words[i]; i += used) {
+		used = axis_apply(out, &words[i], error);
+		if (!used)
 			return false;
+	}
 	return true;
 }
 
@@ -405,6 +202,16 @@ bool policy_set_injection(struct rules *r, const char *name, GError **error)
 	return false;
 }
 
+const char *policy_injection_name(unsigned int i)
+{
+	return injections[i];
+}
+
+bool policy_injection_applies(unsigned int i, enum pt_arch arch)
+{
+	return i != INJ_SKIP_TLBI || arch == PT_ARM64;
+}
+
 void policy_list(GString *out)
 {
 	g_string_append(out, "bases\n");
@@ -415,10 +222,9 @@ void policy_list(GString *out)
 		g_string_append_printf(out, "  %-24s %s\n    = %s\n", presets[i].name,
 				       presets[i].text, presets[i].line);
 	g_string_append(out, "axes\n");
-	for (size_t i = 0; i < G_N_ELEMENTS(variants); i++)
-		g_string_append_printf(out, "  %s=%-*s %s\n", variants[i].axis,
-				       (int)(23 - strlen(variants[i].axis)), variants[i].name,
-				       variants[i].text);
+	for (const struct variant *v = policy_variants; v->axis; v++)
+		g_string_append_printf(out, "  %s=%-*s %s\n", v->axis, (int)(33 - strlen(v->axis)),
+				       v->name, v->text);
 	g_string_append(out, "injections\n");
 	for (size_t i = 1; i < NR_INJECTIONS; i++)
 		g_string_append_printf(out, "  %s\n", injections[i]);

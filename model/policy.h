@@ -31,6 +31,8 @@ enum commit_action {
 	ACT_WP_S2,    /* arm64: write-protect the slot, then flush it */
 	ACT_SPLIT_S2, /* arm64: eager split */
 	ACT_CACHE,    /* arm64: free the split cache */
+	ACT_ZAP_SET,  /* userfault: zap the pages whose bit is 1 */
+	ACT_REAP,     /* userfault: the overlay withdraws the slot's permissions */
 	NR_COMMIT_ACTIONS,
 };
 
@@ -40,22 +42,44 @@ enum {
 
 /* The commit hook in use; each enumerator is a table in policy_commit.c. */
 enum commit_hook {
-	COMMIT_X86,         /* without userfault */
-	COMMIT_X86_UF_V2,   /* v1 and v2 */
-	COMMIT_X86_UF_SEAN, /* rewrite and v3: zap in common code */
+	COMMIT_X86,            /* without userfault */
+	COMMIT_X86_UF_V2,      /* v1 and v2 */
+	COMMIT_X86_UF_SEAN,    /* rewrite: zap in common code */
+	COMMIT_X86_UF_V3,      /* the same through a hook */
+	COMMIT_X86_UF_GUARDED, /* v3, and huge pages come back only when neither flag forbids them */
 	COMMIT_ARM_61,
 	COMMIT_ARM_CUR, /* 6.5 to 7.0 */
 	COMMIT_ARM_UF_V1,
 	COMMIT_ARM_JAMES_V2,
 	COMMIT_ARM_SEAN,
 	COMMIT_ARM_JAMES_FLAGS_ONLY,
+	COMMIT_ARM_NO_EARLY_RETURN,
 	NR_COMMIT_HOOKS,
 };
 
-/* Who invalidates on USERFAULT 0 -> 1 outside the arch hook. */
-enum uf_common_hook {
-	UF_COMMON_NONE,
-	UF_COMMON_FLUSH, /* generic commit: MOVE and FLAGS_ONLY, after the arch hook */
+/*
+ * Who invalidates on USERFAULT 0 -> 1, and what.  The arch hook does it for FLAGS_ONLY, where its table
+ * says; generic commit for MOVE and FLAGS_ONLY, after the arch hook.
+ */
+enum uf_invalidate {
+	UF_INV_NONE,   /* nobody */
+	UF_INV_ARCH,   /* arch hook (v1, v2) */
+	UF_INV_COMMON, /* generic commit zaps (rewrite) */
+	UF_INV_HOOK,   /* generic commit through kvm_arch_userfault_enabled(), which zaps (v3) */
+	UF_INV_CHANGED_HOOK, /* kvm_arch_userfault_changed(enabled): both edges, after the arch hook */
+	UF_INV_PERM_REAP,    /* withdraws permission in an overlay; tables and TLBs stay */
+	UF_INV_PERM_REAP_TLB, /* the same where TLBs cache the permission */
+	UF_INV_SELECTIVE,     /* generic commit zaps the pages whose bit is 1 */
+	UF_INV_BEFORE_SWAP,   /* zaps before the new flags are published */
+};
+
+/* By what user space says which pages it wants to be asked for. */
+enum uf_uapi {
+	UAPI_ANY_TOGGLE,      /* a slot flag with a bitmap, at any time */
+	UAPI_CREATE_ONLY,     /* the flag can be set when the slot is made, later only cleared */
+	UAPI_ATTR_RFC,        /* an ioctl sets and clears the bits, and zaps */
+	UAPI_EXIT_ON_MISSING, /* no bitmap: pages that the host does not have */
+	UAPI_RESCAN,          /* as any-toggle, and an ioctl that has the bitmap read again */
 };
 
 enum uf_read_error {
@@ -64,15 +88,25 @@ enum uf_read_error {
 };
 
 enum uf_size_rule {
-	UF_SIZE_FAULTIN, /* v2: max level 4 KiB when the page is resolved */
-	UF_SIZE_ADJUST,  /* v3: next to the dirty-logging test */
-	UF_SIZE_FREE,    /* negative control */
+	UF_SIZE_FAULTIN,  /* v2: max level 4 KiB when the page is resolved */
+	UF_SIZE_ADJUST,   /* v3: next to the dirty-logging test */
+	UF_SIZE_FREE,     /* negative control */
+	UF_SIZE_IF_CLEAR, /* blocks all of whose bits are 0 */
+};
+
+/* What the legacy MMU's prefetch does in a slot with USERFAULT. */
+enum uf_prefetch {
+	PF_PLAIN,     /* ignores the bitmap (v1 to v3) */
+	PF_TEST_BITS, /* ends at a page whose bit is 1 */
+	PF_NOT_UF,    /* nothing */
 };
 
 enum recovery {
 	REC_ZAP,     /* up to 6.12: zap collapsible tables */
 	REC_INPLACE, /* 6.13 and later */
 	REC_NONE,
+	REC_UNMAP_ALL, /* arm64: the slot is unmapped */
+	REC_COLLAPSE,  /* arm64: tables become blocks again, with break-before-make */
 };
 
 /* What kvm_arch_flush_shadow_memslot() zaps on x86. */
@@ -80,6 +114,58 @@ enum slot_flush {
 	SLOT_FLUSH_ALL,   /* 6.1: everything, through the page-track notifier */
 	SLOT_FLUSH_QUIRK, /* 6.12: everything while KVM_X86_QUIRK_SLOT_ZAP_ALL is on, else the slot */
 	SLOT_FLUSH_SLOT, /* only the slot's leaves */
+};
+
+/*
+ * Which change of a present leaf needs a remote flush before mmu_lock is dropped.  Legal states of a
+ * leaf: a MMU-writable and W, b MMU-writable without W, c neither
+ * [KVM arch/x86/kvm/mmu/spte.h: is_writable_pte() and what it says; mmu.c: mmu_spte_update].
+ */
+enum flush_rule {
+	FL_NONE,      /* none */
+	FL_W,         /* old MMU-writable, new not W: a->b a->c b->b b->c (up to 6.12) */
+	FL_MMUW,      /* old MMU-writable, new not MMU-writable: a->c b->c (6.13 on) */
+	FL_W_CLEARED, /* old W, new not W: a->b a->c (misreading of FL_W) */
+};
+
+/* After which write-protection or clearing of D bits for dirty logging remote TLBs are flushed. */
+enum log_flush {
+	DL_UPSTREAM,    /* enabling: always; harvest: if something was reaped (b64d740ea7dd, 6.0) */
+	DL_IF_MODIFIED, /* both only if an entry was changed */
+};
+
+/* What becomes of the dirty bitmap of a slot that moves; its bits are relative to the slot. */
+enum move_log {
+	BM_REUSE,  /* it stays as it is (upstream) */
+	BM_SHIFT,  /* bits are shifted by as much as the slot */
+	BM_CLEAR,  /* begins anew */
+	BM_REJECT, /* a logged slot does not move */
+};
+
+/* How dirty pages are reported, where the policy and not the scenario says so. */
+enum dirty_mode {
+	DIRTY_BY_SCENARIO,
+	DIRTY_CLASSIC,
+	DIRTY_MANUAL,
+	DIRTY_MANUAL_INITSET,
+	DIRTY_RING,
+};
+
+/* When kvm_set_memslot() prepares, invalidates and installs. */
+enum ms_order {
+	MS_UPSTREAM,               /* DELETE, MOVE: INVALID copy, flush, prepare, install */
+	MS_PREPARE_FIRST,          /* prepare, INVALID copy, flush, install */
+	MS_FLUSH_AFTER_PREPARE,    /* INVALID copy, prepare, flush, install */
+	MS_SKIP_PREPARE_ON_DELETE, /* DELETE does not ask the architecture */
+	MS_MOVE_DISABLED,          /* MOVE is EINVAL */
+	MS_MOVE_REJECT_IF_TRACKED, /* prepare refuses a MOVE while a tracker is registered (6.6) */
+};
+
+/* When an external user of write tracking hears of slot changes. */
+enum page_track {
+	PT_FLUSH_SLOT, /* up to 6.5: at each flush of a slot; it gives up its protections there */
+	PT_REMOVE_REGION,   /* 6.6 and later: when a DELETE is committed */
+	PT_CHANGE_MOVEFAIL, /* proposed: when a DELETE or MOVE is committed or has failed */
 };
 
 /* How a fault treats a huge leaf where it wants a small one. */
@@ -112,6 +198,9 @@ struct rules {
 	uint8_t zap_passes; /* bit per height of the passes over a zapped root, root excepted */
 	uint8_t recovery;   /* enum recovery */
 	uint8_t slot_flush; /* enum slot_flush */
+	/* enum flush_rule of a fault's install in the TDP MMU, of the legacy MMU, of write tracking */
+	uint8_t flush_install, flush_update, flush_track;
+	bool flush_ad_lost;         /* legacy MMU: losing A or D needs a flush too (up to 6.12) */
 	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
 	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
@@ -133,13 +222,24 @@ struct rules {
 	bool s2_age_one; /* 6.1 ages only the first leaf of the range */
 	bool ring_supported;
 
+	/* memslots */
+	uint8_t ms_order;   /* enum ms_order */
+	uint8_t log_flush;  /* enum log_flush */
+	uint8_t page_track; /* enum page_track */
+	uint8_t move_log;   /* enum move_log */
+	uint8_t dirty_mode; /* enum dirty_mode */
+	bool delete_veto;   /* the architecture may refuse a DELETE (fail=archveto) */
+
 	/* host mm */
 	bool host_protect_all;    /* 6.2+: mprotect makes huge and clean entries writable too */
 	bool host_protect_tables; /* 6.12: mprotect notifies from the first table of units on */
 
 	/* commit hooks and userfault */
 	uint8_t commit;           /* enum commit_hook */
-	uint8_t uf_common;        /* enum uf_common_hook */
+	uint8_t commit_base;      /* the base's own, without userfault */
+	uint8_t uf_inval;         /* enum uf_invalidate */
+	uint8_t uf_uapi;          /* enum uf_uapi */
+	uint8_t uf_prefetch;      /* enum uf_prefetch */
 	uint8_t uf_read_error;    /* enum uf_read_error */
 	uint8_t uf_size;          /* enum uf_size_rule */
 	bool uf_null_is_off;      /* a NULL bitmap means no userfault (v1, v2: WARN) */
@@ -189,6 +289,10 @@ bool policy_parse(const char *line, struct rules *out, GError **error);
 
 /* policy_set_injection() - @name "none" or one of the injections. */
 bool policy_set_injection(struct rules *r, const char *name, GError **error);
+
+/* Name of an enum injection; whether it means something for an architecture. */
+const char *policy_injection_name(unsigned int i);
+bool policy_injection_applies(unsigned int i, enum pt_arch arch);
 
 /* policy_list() - bases, presets, axes and injections as text, one a line. */
 void policy_list(GString *out);

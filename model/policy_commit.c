@@ -42,6 +42,13 @@ enum tri {
 	YES,
 };
 
+/* Stand for actions that other axes choose. */
+enum {
+	UF_ON = NR_COMMIT_ACTIONS, /* USERFAULT 0 -> 1: here the arch hook may invalidate */
+	UF_OFF,                    /* USERFAULT 1 -> 0: here it may recover */
+	LOG_OFF,                   /* logging 1 -> 0 on arm64 */
+};
+
 struct commit_row {
 	uint8_t change, log, uf;
 	uint8_t ro, init_set, eager, pml; /* enum tri */
@@ -67,18 +74,22 @@ static const struct commit_row x86_rows[] = {
 	ROW_APPLY_LOG
 };
 
-static const struct commit_row x86_uf_v2_rows[] = {
-	{ C_FLAGS,     ANY,     T10, X,   X,   X,   X,   false, { ACT_REC } },
-	{ C_FLAGS,     ANY,     T01, X,   X,   X,   X,   false, { ACT_ZAP } },
+/* v2, the rewrite and v3: they differ in who invalidates */
+static const struct commit_row x86_uf_rows[] = {
+	{ C_FLAGS,     ANY,     T10, X,   X,   X,   X,   false, { UF_OFF } },
+	{ C_FLAGS,     ANY,     T01, X,   X,   X,   X,   false, { UF_ON } },
 	{ C_ANY,       SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
 	{ C_ANY,       TOGGLED, ANY, X,   X,   X,   X,   false, { ACT_CNT } },
 	ROW_APPLY_LOG
 };
 
-static const struct commit_row x86_uf_sean_rows[] = {
-	{ C_FLAGS,     ANY,     T10, X,   X,   X,   X,   false, { ACT_REC } },
+/* huge pages come back when the last of the two flags that forbid them goes, and once */
+static const struct commit_row x86_uf_guarded_rows[] = {
+	{ C_FLAGS,     T00,     T10, X,   X,   X,   X,   false, { UF_OFF } },
+	{ C_FLAGS,     ANY,     T01, X,   X,   X,   X,   false, { UF_ON } },
 	{ C_ANY,       SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
 	{ C_ANY,       TOGGLED, ANY, X,   X,   X,   X,   false, { ACT_CNT } },
+	{ C_FLAGS,     T10,     NEW1, X,  X,   X,   X,   true,  { 0 } },
 	ROW_APPLY_LOG
 };
 
@@ -90,48 +101,61 @@ static const struct commit_row arm_61_rows[] = {
 };
 
 #define ROWS_ARM_LOG                                                                            \
+	{ C_FLAGS,     T10,     ANY, X,   X,   X,   X,   false, { LOG_OFF } },                   \
+	ROWS_ARM_LOG_V1
+#define ROWS_ARM_LOG_V1                                                                         \
 	{ C_ANY,       NEW0,    ANY, X,   X,   X,   X,   true,  { ACT_CACHE } },                 \
 	{ C_ANY,       NEW1,    ANY, X,   YES, X,   X,   true,  { 0 } },                         \
 	{ C_ANY,       NEW1,    ANY, X,   X,   X,   X,   true,  { ACT_WP_S2, ACT_SPLIT_S2 } },   \
 	{ 0 }
+
+#define ROWS_ARM_UF                                                                             \
+	{ C_FLAGS,     ANY,     T10, X,   X,   X,   X,   false, { UF_OFF } },                    \
+	{ C_FLAGS,     ANY,     T01, X,   X,   X,   X,   false, { UF_ON } },
 
 static const struct commit_row arm_cur_rows[] = {
 	ROWS_ARM_LOG
 };
 
 static const struct commit_row arm_uf_v1_rows[] = {
-	{ C_FLAGS,     ANY,     TOGGLED, X, X, X,   X,   false, { ACT_ZAP } },
+	ROWS_ARM_UF
 	{ C_ANY,       SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
-	ROWS_ARM_LOG
+	ROWS_ARM_LOG_V1
 };
 
-static const struct commit_row arm_james_v2_rows[] = {
-	{ C_FLAGS,     ANY,     T01, X,   X,   X,   X,   false, { ACT_ZAP } },
-	{ C_ANY,       SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
-	ROWS_ARM_LOG
-};
-
-static const struct commit_row arm_sean_rows[] = {
+/* v2, the rewrite and v3: they differ in who invalidates */
+static const struct commit_row arm_uf_rows[] = {
+	ROWS_ARM_UF
 	{ C_ANY,       SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
 	ROWS_ARM_LOG
 };
 
 static const struct commit_row arm_james_flags_only_rows[] = {
+	ROWS_ARM_UF
 	{ C_FLAGS,     SAME,    ANY, X,   X,   X,   X,   true,  { 0 } },
+	ROWS_ARM_LOG
+};
+
+/* what logging asks for is done at every change of a logged slot, as upstream */
+static const struct commit_row arm_no_early_return_rows[] = {
+	ROWS_ARM_UF
 	ROWS_ARM_LOG
 };
 /* clang-format on */
 
 static const struct commit_row *const hooks[NR_COMMIT_HOOKS] = {
 	[COMMIT_X86] = x86_rows,
-	[COMMIT_X86_UF_V2] = x86_uf_v2_rows,
-	[COMMIT_X86_UF_SEAN] = x86_uf_sean_rows,
+	[COMMIT_X86_UF_V2] = x86_uf_rows,
+	[COMMIT_X86_UF_SEAN] = x86_uf_rows,
+	[COMMIT_X86_UF_V3] = x86_uf_rows,
+	[COMMIT_X86_UF_GUARDED] = x86_uf_guarded_rows,
 	[COMMIT_ARM_61] = arm_61_rows,
 	[COMMIT_ARM_CUR] = arm_cur_rows,
 	[COMMIT_ARM_UF_V1] = arm_uf_v1_rows,
-	[COMMIT_ARM_JAMES_V2] = arm_james_v2_rows,
-	[COMMIT_ARM_SEAN] = arm_sean_rows,
+	[COMMIT_ARM_JAMES_V2] = arm_uf_rows,
+	[COMMIT_ARM_SEAN] = arm_uf_rows,
 	[COMMIT_ARM_JAMES_FLAGS_ONLY] = arm_james_flags_only_rows,
+	[COMMIT_ARM_NO_EARLY_RETURN] = arm_no_early_return_rows,
 };
 
 static const char *const action_names[NR_COMMIT_ACTIONS] = {
@@ -147,6 +171,8 @@ static const char *const action_names[NR_COMMIT_ACTIONS] = {
 	[ACT_WP_S2] = "wp_memory_region",
 	[ACT_SPLIT_S2] = "split_memory_region",
 	[ACT_CACHE] = "free_split_cache",
+	[ACT_ZAP_SET] = "zap_userfault_pages",
+	[ACT_REAP] = "reap_permissions",
 };
 
 const char *policy_action_name(enum commit_action a)
@@ -177,21 +203,79 @@ static bool row_matches(const struct commit_row *row, const struct rules *r,
 	       tri_matches(row->pml, r->pml);
 }
 
+/* What brings back huge pages, if anything does. */
+static uint8_t recovery_action(const struct rules *r)
+{
+	switch ((enum recovery)r->recovery) {
+	case REC_ZAP:
+	case REC_INPLACE:
+	case REC_COLLAPSE:
+		return ACT_REC;
+	case REC_UNMAP_ALL:
+		return ACT_ZAP;
+	case REC_NONE:
+		break;
+	}
+	return ACT_NONE;
+}
+
+/* An action of a row, with what it stands for in its place; ACT_NONE: nothing is to be done. */
+static uint8_t row_action(const struct rules *r, uint8_t act)
+{
+	if (act == UF_ON)
+		return r->uf_inval == UF_INV_ARCH ? ACT_ZAP : ACT_NONE;
+	if (act == UF_OFF)
+		return r->uf_inval == UF_INV_CHANGED_HOOK ? ACT_NONE : recovery_action(r);
+	if (act == LOG_OFF || act == ACT_REC)
+		return recovery_action(r);
+	return act;
+}
+
+/* What generic commit does about USERFAULT, after the arch hook. */
+static uint8_t common_action(const struct rules *r, const struct commit_in *in)
+{
+	unsigned int t = transition(in->old_flags, in->new_flags, MEM_USERFAULT);
+
+	if (in->change == KVM_MR_FLAGS_ONLY && t == T10 && r->uf_inval == UF_INV_CHANGED_HOOK)
+		return recovery_action(r);
+	if ((in->change != KVM_MR_MOVE && in->change != KVM_MR_FLAGS_ONLY) || t != T01)
+		return ACT_NONE;
+	switch ((enum uf_invalidate)r->uf_inval) {
+	case UF_INV_COMMON:
+	case UF_INV_HOOK:
+	case UF_INV_CHANGED_HOOK:
+		return ACT_ZAP;
+	case UF_INV_PERM_REAP:
+	case UF_INV_PERM_REAP_TLB:
+		return ACT_REAP;
+	case UF_INV_SELECTIVE:
+		return ACT_ZAP_SET;
+	case UF_INV_NONE:
+	case UF_INV_ARCH:
+	case UF_INV_BEFORE_SWAP:
+		break;
+	}
+	return ACT_NONE;
+}
+
 unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out)
 {
 	unsigned int n = 0;
+	uint8_t act;
 
 	for (const struct commit_row *row = hooks[r->commit]; row->change; row++) {
 		if (!row_matches(row, r, in))
 			continue;
-		for (unsigned int i = 0; i < 4 && row->act[i]; i++)
-			out[n++] = row->act[i];
+		for (unsigned int i = 0; i < 4 && row->act[i]; i++) {
+			act = row_action(r, row->act[i]);
+			if (act)
+				out[n++] = act;
+		}
 		if (row->stop)
 			break;
 	}
-	if (r->uf_common == UF_COMMON_FLUSH &&
-	    (in->change == KVM_MR_MOVE || in->change == KVM_MR_FLAGS_ONLY) &&
-	    transition(in->old_flags, in->new_flags, MEM_USERFAULT) == T01)
-		out[n++] = ACT_ZAP;
+	act = common_action(r, in);
+	if (act)
+		out[n++] = act;
 	return n;
 }

@@ -12,13 +12,14 @@
 
 /* Outcomes of a fault; all >= 0, never a -errno [KVM v6.12 mmu_internal.h: RET_PF_*]. */
 enum ret_pf {
-	RET_PF_CONTINUE, /* not decided yet */
-	RET_PF_RETRY,    /* re-enter the guest and let it fault again */
-	RET_PF_EMULATE,  /* MMIO, or a write to a read-only slot */
-	RET_PF_INVALID,  /* the fast path declines */
-	RET_PF_FIXED,    /* an SPTE was changed */
-	RET_PF_SPURIOUS, /* the SPTE already allowed the access */
-	RET_PF_USER,     /* an exit to user space is prepared */
+	RET_PF_CONTINUE,        /* not decided yet */
+	RET_PF_RETRY,           /* re-enter the guest and let it fault again */
+	RET_PF_EMULATE,         /* MMIO, or a write to a read-only slot */
+	RET_PF_INVALID,         /* the fast path declines */
+	RET_PF_FIXED,           /* an SPTE was changed */
+	RET_PF_SPURIOUS,        /* the SPTE already allowed the access */
+	RET_PF_USER,            /* an exit to user space is prepared */
+	RET_PF_WRITE_PROTECTED, /* a write to a tracked page: emulated in the kernel */
 };
 
 /* Why a step of the guest ended. */
@@ -54,6 +55,7 @@ enum fault_bits {
 	PFERR_USER = 4,
 	PFERR_RSVD = 8,
 	PFERR_FETCH = 16,
+	PFERR_OVERLAY = 32, /* denied by the permission overlay; no bit of hardware's */
 };
 
 struct l_fault {

@@ -69,7 +69,7 @@ uint64_t run_ahead(struct timed *t, uint32_t a, uint64_t now)
 	struct vtlb_hw *hw = vtlb_hw_open(&t->ctx);
 
 	if (t->cfg.no_run_ahead || !hw || vcpu->mode != IN_GUEST_MODE || vcpu->stop_spin ||
-	    (t->vm->cfg->code && !f->fetched))
+	    (t->vm->cfg->code && !f->fetched) || t->vm->st->nr_reaped)
 		return now;
 	end = horizon(t, a, now);
 	for (; at < end && i < op->n && i - f->i < RUN_MAX; i++) {

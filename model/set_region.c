@@ -10,7 +10,8 @@
  *   FLAGS_ONLY  prepare -> swap in new -> commit
  *
  * A failure in prepare leaves CREATE and FLAGS_ONLY without effect; DELETE and MOVE swap the old slot
- * back, but its mappings are gone.
+ * back, but its mappings are gone.  Other orders that were proposed are rules, see enum ms_order
+ * ["KVM: move memslot invalidation later than possible failures", Nov 2022].
  */
 #include "model/set_region.h"
 
@@ -19,6 +20,8 @@
 #include "model/kick.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/track.h"
+#include "model/userfault.h"
 
 /* What the checks need to know. */
 struct region_check {
@@ -103,6 +106,21 @@ static bool modifies_fixed(const struct region_check *r)
 		((s->flags ^ r->op->flags) & MEM_READONLY));
 }
 
+static bool may_not_move(const struct region_check *r)
+{
+	const struct rules *rules = &r->vm->cfg->rules;
+
+	return r->change == KVM_MR_MOVE &&
+	       (rules->ms_order == MS_MOVE_DISABLED ||
+		(rules->move_log == BM_REJECT && memslot_is_logging(&r->vm->slots[r->old])));
+}
+
+static bool userfault_too_late(const struct region_check *r)
+{
+	return r->vm->cfg->rules.uf_uapi == UAPI_CREATE_ONLY && r->old &&
+	       (r->op->flags & ~r->vm->slots[r->old].flags & MEM_USERFAULT);
+}
+
 static bool overlaps(const struct region_check *r)
 {
 	return (r->change == KVM_MR_CREATE || r->change == KVM_MR_MOVE) &&
@@ -138,6 +156,8 @@ static const struct region_rule {
 	{ bad_uf_pointer, EINVAL, false, "userfault bitmap is not user memory" },
 	{ delete_nothing, EINVAL, true, "deletes a slot that does not exist" },
 	{ modifies_fixed, EINVAL, true, "changes size, userspace_addr or READONLY" },
+	{ may_not_move, EINVAL, true, "moves a slot where none may be moved" },
+	{ userfault_too_late, EINVAL, true, "sets USERFAULT on a slot that exists" },
 	{ overlaps, EEXIST, true, "overlaps another slot" },
 	{ no_slot_object, ENOMEM, true, "no memory for the slot object" },
 };
@@ -222,59 +242,107 @@ PROC(set_memory_region)
 	END;
 }
 
-/* The INVALID copy goes into the inactive set, which becomes active. */
-static uint32_t make_invalid(struct vm *vm, unsigned int as, uint32_t old)
+/* The object that will stand for the old slot while it is being invalidated; 0: none is left. */
+static uint32_t new_invalid(struct vm *vm, const struct op *op, uint32_t old)
 {
-	uint32_t s = memslot_alloc(vm);
+	uint32_t s = op->fail == FP_SCRATCH ? 0 : memslot_alloc(vm);
 
 	if (!s)
 		return 0;
 	vm->slots[s] = vm->slots[old];
 	vm->slots[s].flags |= MEMSLOT_INVALID;
-	memslots_replace(vm, as, !memslots_active(vm, as), old, s);
 	return s;
 }
 
-/* old (l->slot) and new (l->slot2) by element number; 0 for CREATE's old and DELETE's new */
+/*
+ * The INVALID copy (f->scratch) becomes what readers see; slots_arch_lock is dropped meanwhile.  With
+ * the flush in its place behind that, no mapping of the slot is left.
+ */
+PROC(invalidate_memslot)
+{
+	BEGIN(l_slot);
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->scratch);
+	STEP("set_memslot:invalid");
+	CALL(P_swap_active_memslots, l_slot, .as = f->as);
+	if (c->rules->ms_order != MS_FLUSH_AFTER_PREPARE)
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
+	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+	/* who found the copy meanwhile may have given it arrays */
+	c->vm->slots[f->slot].track = c->vm->slots[f->scratch].track;
+	c->vm->slots[f->slot].has_rmaps = c->vm->slots[f->scratch].has_rmaps;
+	RETURN(0);
+	END;
+}
+
+/* After a failure: the set that still holds the old slot becomes active again. */
+PROC(reinstate_memslot)
+{
+	BEGIN(l_slot);
+	CALL(P_swap_active_memslots, l_slot, .as = f->as);
+	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch, f->slot);
+	memslot_free(c->vm, f->scratch);
+	if (c->vm->st->nr_tracked && c->rules->page_track == PT_CHANGE_MOVEFAIL)
+		CALL(P_track_slot_change, l_slot, .slot = f->slot, .slot2 = f->slot, .flag = 1);
+	RETURN(0);
+	END;
+}
+
+static int prepare(struct ctx *c, const struct l_slot *f)
+{
+	if (f->change == KVM_MR_DELETE && c->rules->ms_order == MS_SKIP_PREPARE_ON_DELETE)
+		return 0;
+	return prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
+}
+
+/* The negative control of who invalidates for userfault: faults that hold the old slot map again. */
+static bool zaps_before_swap(const struct ctx *c, const struct l_slot *f)
+{
+	return c->rules->uf_inval == UF_INV_BEFORE_SWAP && f->change == KVM_MR_FLAGS_ONLY &&
+	       (c->vm->slots[f->slot2].flags & ~c->vm->slots[f->slot].flags & MEM_USERFAULT);
+}
+
+/* old (f->slot) and new (f->slot2) by element number; 0 for CREATE's old and DELETE's new */
 PROC(set_memslot)
 {
 	BEGIN(l_slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) {
-		f->scratch = c->vm->ops[c->me_nr].fail == FP_SCRATCH
-				     ? 0
-				     : make_invalid(c->vm, f->as, f->slot);
+	f->flag = f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE;
+	if (f->flag) {
+		f->scratch = new_invalid(c->vm, &c->vm->ops[c->me_nr], f->slot);
 		if (!f->scratch) {
 			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 			RETURN(-ENOMEM);
 		}
-		STEP("set_memslot:invalid");
-		CALL(P_swap_active_memslots, l_slot, .as = f->as);
-		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
-		AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
-		lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	}
-	f->err = prepare_memory_region(c->vm, &c->vm->ops[c->me_nr], f->change, f->slot, f->slot2);
-	if (f->err < 0) {
-		if (f->scratch) {
-			/* the set that still holds the old slot becomes active again */
-			CALL(P_swap_active_memslots, l_slot, .as = f->as);
-			memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->scratch,
-					 f->slot);
-			memslot_free(c->vm, f->scratch);
-		} else {
-			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+		if (c->rules->ms_order == MS_PREPARE_FIRST) {
+			f->err = prepare(c, f);
+			if (f->err < 0) {
+				memslot_free(c->vm, f->scratch);
+				lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+				RETURN(f->err);
+			}
 		}
+		CALL_WITH(P_invalidate_memslot, f);
+	}
+	if (!f->flag || c->rules->ms_order != MS_PREPARE_FIRST)
+		f->err = prepare(c, f);
+	if (f->err < 0) {
+		if (f->flag)
+			CALL_WITH(P_reinstate_memslot, f);
+		else
+			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 		RETURN(f->err);
 	}
 	QUIET_STEP("set_memslot:prepared");
+	if ((f->flag && c->rules->ms_order == MS_FLUSH_AFTER_PREPARE) || zaps_before_swap(c, f))
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
 	STEP("set_memslot:install");
 	CALL(P_swap_active_memslots, l_slot, .as = f->as);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as),
-			 f->scratch ? f->scratch : f->slot, f->slot2);
-	if (f->scratch)
+			 f->flag ? f->scratch : f->slot, f->slot2);
+	if (f->flag)
 		memslot_free(c->vm, f->scratch);
 	STEP("set_memslot:both");
 	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
@@ -327,16 +395,56 @@ static int prepare_arch(const struct vm *vm, const struct op *op, uint8_t change
 	gfn_t limit = 1ULL << (vm->cfg->rules.gpa_bits - vm->cfg->geom.page_shift);
 
 	if (change == KVM_MR_DELETE)
-		return 0;
+		return vm->cfg->rules.delete_veto && op->fail == FP_ARCHVETO ? -EINVAL : 0;
 	if (vm->cfg->rules.arch == PT_ARM64)
 		return end > limit ? -EFAULT : op->fail == FP_ARCHVETO ? -EINVAL : 0;
-	if (op->fail == FP_ARCHVETO)
+	if (op->fail == FP_ARCHVETO ||
+	    (change == KVM_MR_MOVE && vm->cfg->rules.ms_order == MS_MOVE_REJECT_IF_TRACKED &&
+	     vm->st->tracker))
 		return -EINVAL;
 	if (change == KVM_MR_FLAGS_ONLY)
 		return 0;
 	if (end - 1 >= limit)
 		return -EINVAL;
 	return op->fail == FP_ARCHMETA ? -ENOMEM : 0;
+}
+
+/* Upstream the bitmap stays as it is: its bits are relative to the slot, whose pages are the same. */
+static void move_log(struct vm *vm, uint32_t old, uint32_t now)
+{
+	const struct memslot *from = &vm->slots[old], *to = &vm->slots[now];
+	uint64_t by = to->base_gfn - from->base_gfn, n = to->npages;
+	uint64_t *bits = &vm->words[to->bitmap];
+
+	if (vm->cfg->rules.move_log == BM_CLEAR)
+		memset(bits, 0, sizeof(*bits) * bitmap_words(n));
+	if (vm->cfg->rules.move_log != BM_SHIFT)
+		return;
+	/* each page's bit is that of the page which had its gfn; towards the end that moves away first */
+	for (uint64_t k = 0; k < n; k++) {
+		uint64_t p = to->base_gfn < from->base_gfn ? n - 1 - k : k, q = p + by;
+		bool set = q < n && (bits[q / 64] >> (q % 64) & 1);
+
+		bits[p / 64] = (bits[p / 64] & ~BIT(p % 64)) | (set ? BIT(p % 64) : 0);
+	}
+}
+
+/* Arrays of a slot's pages: fresh ones, but a change of flags hands them on. */
+static int prepare_arrays(struct vm *vm, uint8_t change, uint32_t old, uint32_t now)
+{
+	if (change == KVM_MR_DELETE)
+		return 0;
+	if (change == KVM_MR_FLAGS_ONLY) {
+		vm->slots[now].track = vm->slots[old].track;
+		vm->slots[now].has_rmaps = vm->slots[old].has_rmaps;
+	} else if (!track_alloc_arrays(vm, now)) {
+		return -ENOMEM;
+	}
+	if (userfault_overlay_alloc(vm, old, now))
+		return 0;
+	if (change != KVM_MR_FLAGS_ONLY)
+		track_free_arrays(vm, now);
+	return -ENOMEM;
 }
 
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
@@ -360,6 +468,10 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 		}
 	}
 	err = prepare_arch(vm, op, change, now);
+	if (!err)
+		err = prepare_arrays(vm, change, old, now);
+	if (!err && change == KVM_MR_MOVE && s->bitmap && !fresh)
+		move_log(vm, old, now);
 	if (err && fresh) {
 		words_free(vm, s->bitmap);
 		s->bitmap = 0;
@@ -367,11 +479,16 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 	return err;
 }
 
-/* l_range.flag of an action: does ACT_CNT enable logging; KVM's start level of a write protection. */
+/*
+ * l_range.flag of an action: does ACT_CNT enable logging; KVM's start level of a write protection; has
+ * an action before ACT_FLUSH changed an entry.
+ */
 static uint8_t action_flag(const struct vm *vm, const struct l_slot *f, uint8_t action)
 {
 	if (action == ACT_CNT)
 		return f->slot2 && memslot_is_logging(&vm->slots[f->slot2]);
+	if (action == ACT_FLUSH)
+		return f->hit;
 	return action == ACT_WP2 ? 2 : 1;
 }
 
@@ -401,13 +518,20 @@ PROC(commit_memory_region)
 		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
 	}
 	STEP("commit_memory_region:totals");
-	for (f->i = 0; f->i < f->n; f->i++)
+	if (c->vm->st->nr_tracked && (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+		CALL_WITH(P_track_commit, f);
+	for (f->i = 0; f->i < f->n; f->i++) {
 		CALL(commit_proc[f->act[f->i]], l_range,
 		     .slot = f->act[f->i] == ACT_ZAP || !f->slot2 ? f->slot : f->slot2,
 		     .flag = action_flag(c->vm, f, f->act[f->i]));
+		f->hit |= c->me->ret > 0;
+	}
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
 			words_free(c->vm, c->vm->slots[f->slot].bitmap);
+		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
+			track_free_arrays(c->vm, f->slot);
+		userfault_overlay_free(c->vm, f->slot, f->slot2);
 		memslot_free(c->vm, f->slot);
 	}
 	RETURN(0);
@@ -420,7 +544,8 @@ const uint16_t commit_proc[NR_COMMIT_ACTIONS] = {
 	[ACT_WP2] = P_act_wrprot,        [ACT_WP4] = P_act_wrprot,
 	[ACT_FLUSH] = P_act_flush_slot,  [ACT_ZAP] = P_flush_shadow_memslot,
 	[ACT_WP_S2] = P_act_s2_wrprot,   [ACT_SPLIT_S2] = P_act_s2_split,
-	[ACT_CACHE] = P_act_s2_cache,
+	[ACT_CACHE] = P_act_s2_cache,    [ACT_ZAP_SET] = P_zap_userfault,
+	[ACT_REAP] = P_act_reap,
 };
 
 /* Dispatch by architecture and MMU. */
@@ -430,6 +555,8 @@ PROC(flush_shadow_memslot)
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
 	if (c->rules->inject == INJ_SKIP_ZAP)
 		RETURN(0);
+	if (c->vm->st->nr_tracked && c->rules->page_track == PT_FLUSH_SLOT)
+		CALL(P_track_flush_slot, l_range, .slot = f->slot);
 	if (c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_slot, l_range, .slot = f->slot);
 	else if (c->rules->slot_flush == SLOT_FLUSH_ALL ||

@@ -12,6 +12,7 @@ enum {
 	CODE_GFN_END = 0xe0002, /* slot 31 of the recorder: two pages from 0xe0000000 */
 	TLB_SET_ENTRIES = 4096,
 	RING_MAX_ENTRIES = 65536, /* KVM_DIRTY_RING_MAX_ENTRIES */
+	RING_DEFAULT_BYTES = 65536,
 	SCOPE_TABLES = 24,
 	SCOPE_SLOTS = 4,
 	SCOPE_WORDS = 32,
@@ -43,12 +44,37 @@ static bool is_ring_size(uint32_t bytes, const struct rules *r, const struct pt_
 	       entries <= RING_MAX_ENTRIES;
 }
 
+static uint32_t ring_bytes(const struct lang_scenario *s, const struct rules *r)
+{
+	if (r->dirty_mode == DIRTY_BY_SCENARIO)
+		return s->ring;
+	return r->dirty_mode != DIRTY_RING ? 0 : s->ring ? s->ring : RING_DEFAULT_BYTES;
+}
+
+/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2's argument, as the scenario or the policy says. */
+static uint32_t manual_of(const struct lang_scenario *s, const struct rules *r)
+{
+	switch ((enum dirty_mode)r->dirty_mode) {
+	case DIRTY_BY_SCENARIO:
+		break;
+	case DIRTY_MANUAL:
+		return 1;
+	case DIRTY_MANUAL_INITSET:
+		return 3;
+	case DIRTY_CLASSIC:
+	case DIRTY_RING:
+		return 0;
+	}
+	return s->manual;
+}
+
 /* Does the modelled kernel have what the scenario asks for? */
 bool setup_is_refused(const struct lang_scenario *s, const struct vm_cfg *cfg)
 {
 	const struct rules *r = &cfg->rules;
 	const struct pt_geom *g = &cfg->geom;
 	uint64_t pages = s->chunk >> g->page_shift;
+	uint32_t ring = ring_bytes(s, r);
 
 	if (s->chunk && (r->arch != PT_ARM64 || !r->s2_eager_split))
 		return true;
@@ -57,7 +83,7 @@ bool setup_is_refused(const struct lang_scenario *s, const struct vm_cfg *cfg)
 		return true;
 	if (!s->zapall && (r->arch != PT_X86 || r->slot_flush != SLOT_FLUSH_QUIRK))
 		return true;
-	if (s->ring && (!r->ring_supported || !is_ring_size(s->ring, r, g)))
+	if (ring && (!r->ring_supported || !is_ring_size(ring, r, g)))
 		return true;
 	return (s->arch == LANG_ARCH_X86 && r->arch != PT_X86) ||
 	       (s->arch == LANG_ARCH_ARM64 && r->arch != PT_ARM64);
@@ -115,8 +141,8 @@ bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct k
 	cfg->limits = limits_for(&cfg->geom);
 	_Static_assert((int)LANG_VCPUS_MAX == (int)VM_MAX_VCPUS, "what a scenario may ask for");
 	cfg->nr_vcpus = s->vcpus;
-	cfg->manual = s->manual;
-	cfg->ring_entries = s->ring / (uint32_t)sizeof(struct ring_entry);
+	cfg->manual = manual_of(s, &cfg->rules);
+	cfg->ring_entries = ring_bytes(s, &cfg->rules) / (uint32_t)sizeof(struct ring_entry);
 	cfg->chunk_pages = s->chunk >> cfg->geom.page_shift;
 	cfg->eager_split = s->eager >= 0 ? s->eager : !p || p->eager != 0;
 	cfg->nx_huge_pages =

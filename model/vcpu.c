@@ -14,6 +14,7 @@
 #include "model/hostmm.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/userfault.h"
 #include "model/vtlb.h"
 
 enum {
@@ -177,6 +178,8 @@ static uint32_t fault_bits(const struct ctx *c, const struct hw_result *res, uns
 		err |= PFERR_PRESENT;
 	if (res->fault == HW_FAULT_MISCONFIG)
 		err |= PFERR_RSVD;
+	if (res->fault == HW_FAULT_OVERLAY)
+		err |= PFERR_OVERLAY;
 	return err;
 }
 
@@ -225,6 +228,20 @@ static enum guest_stop take_outcome(struct ctx *c, struct l_run *f)
 	return (enum guest_stop)o.stop;
 }
 
+/* The permission overlay denies the access, if a TLB entry does not have the right still. */
+static bool is_denied(const struct ctx *c, gfn_t gfn, unsigned int acc)
+{
+	uint32_t root = c->vm->st->roots[c->vm->vcpus[c->me_nr].root - 1].table;
+	struct tlb_entry e;
+	bool hit = false;
+
+	if (!c->vm->st->nr_reaped)
+		return false;
+	for (unsigned int n = 0; vtlb_match(c, root, gfn, TLB_S2, n, &e); n++)
+		hit |= vtlb_serves(&e, acc);
+	return userfault_withheld(c, gfn, hit);
+}
+
 /* Runs the guest for a step's worth of accesses, until they are done or one of them leaves the guest. */
 static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 {
@@ -234,7 +251,12 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 	for (uint32_t budget = c->vm->cfg->guest_budget; budget > 0; budget--) {
 		if (!next_access(c, f))
 			return STOP_END;
-		stop = guest_access(c, f->gfn, f->acc, &res);
+		if (is_denied(c, f->gfn, f->acc)) {
+			res = (struct hw_result){ .fault = HW_FAULT_OVERLAY };
+			stop = STOP_FAULT;
+		} else {
+			stop = guest_access(c, f->gfn, f->acc, &res);
+		}
 		if (stop == STOP_FAULT) {
 			f->fault = fault_bits(c, &res, f->acc);
 			f->height = res.height;
@@ -398,7 +420,7 @@ PROC(resolve_userfault)
 	/* the slot may be another one by now, or without a bitmap */
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	if (f->slot)
-		memslot_userfault_clear(c->vm, f->slot, f->gfn);
+		userfault_clear(c->vm, f->slot, f->gfn);
 	RETURN(0);
 	END;
 }
@@ -407,6 +429,36 @@ PROC(resolve_userfault)
 static void forget_access(struct l_run *f)
 {
 	*f = (struct l_run){ .i = f->i, .fetched = f->fetched, .what = f->what };
+}
+
+/*
+ * A write to a tracked page (the vCPU's access number f->seq): KVM does it for the guest, then tells who
+ * tracks the page [x86.c: emulator_write_phys].  Without a place to write to it is MMIO.
+ */
+PROC(emulate_write)
+{
+	BEGIN(l_fault);
+	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (!f->slot || (c->vm->slots[f->slot].flags & (MEMSLOT_INVALID | MEM_READONLY)))
+		RETURN(RET_PF_EMULATE);
+	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = 1);
+	if (c->me->ret < 0)
+		RETURN(RET_PF_EMULATE);
+	(void)gup_take(c);
+	STEP("emulate_write:written");
+	mark_page_dirty(c, f->slot, f->gfn);
+	emit(c, &(struct event){ .kind = EV_CALL,
+				 .name = CALL_TRACK_WRITE,
+				 .gfn = access_of(c, f->seq).gpa });
+	RETURN(RET_PF_FIXED);
+	END;
+}
+
+static uint16_t fault_proc(const struct ctx *c, uint32_t err)
+{
+	if (err & PFERR_OVERLAY)
+		return P_overlay_fault;
+	return c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort;
 }
 
 PROC(guest_op)
@@ -453,9 +505,14 @@ PROC(guest_op)
 			emit(c, &(struct event){ .kind = EV_PML_FULL, .vcpu = c->me_nr });
 			continue;
 		}
-		CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
-		     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
+		CALL(fault_proc(c, f->fault), l_fault, .gfn = f->gfn, .err = (uint8_t)f->fault,
+		     .goal = f->height);
 		f->ret = c->me->ret;
+		if (f->ret == RET_PF_WRITE_PROTECTED) {
+			CALL(P_emulate_write, l_fault, .gfn = f->gfn, .seq = f->i);
+			f->ret = c->me->ret;
+			f->i += f->ret == RET_PF_FIXED;
+		}
 		if (!fault_ends_run(c, f))
 			continue;
 		if (f->ret != RET_PF_USER || !c->vm->ops[c->me_nr].resolve)
@@ -497,8 +554,8 @@ PROC(guest_spin)
 		if (c->vm->vcpus[c->me_nr].stop_spin)
 			break;
 		if (f->what == STOP_FAULT) {
-			CALL(c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort, l_fault,
-			     .gfn = f->gfn, .err = (uint8_t)f->fault, .goal = f->height);
+			CALL(fault_proc(c, f->fault), l_fault, .gfn = f->gfn,
+			     .err = (uint8_t)f->fault, .goal = f->height);
 			f->ret = c->me->ret;
 			if (fault_ends_run(c, f))
 				break;

@@ -29,6 +29,7 @@ enum {
 	VM_MAX_AS = 2,
 	VM_MAX_MAPS = 16,
 	VM_MAX_ROOTS = 8,
+	VM_MAX_TRACKED = 8,
 	VM_USER_MEM_SLOTS_X86 = 32764, /* KVM_USER_MEM_SLOTS: SHRT_MAX minus 3 internal slots */
 	VM_MEM_SLOTS_NUM = 32767,      /* KVM_MEM_SLOTS_NUM = SHRT_MAX */
 	FRAME_BYTES = 56,              /* locals of a procedure: with its header one cache line */
@@ -186,8 +187,11 @@ struct memslot {
 	uint8_t in_use;
 	uint32_t bitmap;    /* words index: first half live, second half scratch; 0 none */
 	uint32_t uf_bitmap; /* words index of the userfault bitmap in user memory; 0 none */
+	uint32_t track;     /* words index: write-tracking counts of 16 bits a page; 0 none */
+	uint32_t reap;      /* words index: pages that the permission overlay denies; 0 none */
 	uint8_t uf_bad;     /* enum uf_pointer */
-	uint8_t spare[3];
+	uint8_t has_rmaps;  /* reverse maps exist: what shadow paging needs of each slot */
+	uint8_t spare[2];
 	uint32_t hva_rank; /* order among slots of one hva: the later inserted, the higher */
 };
 
@@ -303,6 +307,12 @@ struct ring_entry {
 	uint64_t offset;
 };
 
+/* A page that a device model in the kernel asked to be told about [intel_vgpu_page_track]. */
+struct tracked {
+	gfn_t gfn;
+	uint64_t held; /* it counts in the slot's array [kvmgt: its protect table] */
+};
+
 /* ---- roots and the VM ------------------------------------------------------------------------ */
 
 struct root {
@@ -368,10 +378,16 @@ struct vm_state {
 	uint64_t next_hva;
 	uint32_t next_unit, next_page;
 	uint32_t nr_maps;
-	uint32_t serial;          /* creation order of shadow pages */
-	uint32_t words_used;      /* high water of the words pool */
-	uint32_t freed_slot_used; /* V7: steps that used a slot object after it was freed */
-	uint32_t split_cache;     /* arm64: pages in the VM-wide split cache */
+	uint32_t serial;               /* creation order of shadow pages */
+	uint32_t words_used;           /* high water of the words pool */
+	uint32_t freed_slot_used;      /* V7: steps that used a slot object after it was freed */
+	uint8_t shadow_root_allocated; /* slots that are made have reverse maps and counts */
+	uint8_t tracker;               /* an external user of write tracking is registered */
+	uint8_t spare2[2];
+	uint32_t nr_tracked; /* pages that it believes to be protected, ascending */
+	struct tracked tracked[VM_MAX_TRACKED];
+	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
+	uint32_t nr_reaped;   /* overlays in use */
 	struct host_map maps[VM_MAX_MAPS];
 };
 

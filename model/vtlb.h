@@ -59,6 +59,12 @@ void vtlb_fill_walk(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int height
 bool vtlb_match(const struct ctx *c, uint32_t root, gfn_t gfn, enum tlb_kind kind, unsigned int n,
 		struct tlb_entry *out);
 
+/* vtlb_serves() - the entry allows the access as it is, without a walk to set D. */
+static inline bool vtlb_serves(const struct tlb_entry *e, unsigned int acc)
+{
+	return (e->access & acc) == acc && !((acc & ACC_W) && (e->flags & TLB_CLEAN));
+}
+
 /* vtlb_fault() - a fault drops what the CPU holds for the address. */
 void vtlb_fault(struct ctx *c, uint32_t root, gfn_t gfn);
 

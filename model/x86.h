@@ -40,6 +40,12 @@ static inline void pt_set_quiet(struct ctx *c, uint32_t table, uint32_t index, p
 pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int height, pte_t old,
 		bool prefetch);
 
+/* is_write_protected() - the leaf that a fault made cannot serve it: its write is emulated. */
+bool is_write_protected(const struct ctx *c, const struct l_fault *f);
+
+/* spte_change_flushes() - must the change of a present leaf be followed by a flush under @rule? */
+bool spte_change_flushes(const struct x86_fmt *fmt, enum flush_rule rule, pte_t old, pte_t now);
+
 /*
  * nx_keeps_table() - the NX mitigation forbids a huge leaf in place of this table
  * [KVM v6.1, v6.12 arch/x86/kvm/mmu/mmu.c: disallowed_hugepage_adjust].

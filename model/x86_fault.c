@@ -7,6 +7,8 @@
 #include <errno.h>
 
 #include "model/hostmm.h"
+#include "model/track.h"
+#include "model/userfault.h"
 #include "model/x86.h"
 
 enum {
@@ -149,6 +151,7 @@ unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
 	unsigned int h = memslot_max_height(vm, slot, gfn, vm->cfg->geom.max_leaf_height);
 	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
 
+	h = userfault_max_height(vm, slot, gfn, h);
 	return v.present && v.height < h ? v.height : v.present ? h : 0;
 }
 
@@ -189,7 +192,7 @@ static bool is_stale(const struct ctx *c, const struct l_fault *f)
 static void count_result(struct ctx *c, int r)
 {
 	c->stats.pf_fixed += r == RET_PF_FIXED;
-	c->stats.pf_emulate += r == RET_PF_EMULATE;
+	c->stats.pf_emulate += r == RET_PF_EMULATE || r == RET_PF_WRITE_PROTECTED;
 	c->stats.pf_spurious += r == RET_PF_SPURIOUS;
 }
 
@@ -199,7 +202,7 @@ PROC(x86_faultin)
 	BEGIN(l_fault);
 	STEP("faultin:userfault");
 	{
-		int bit = memslot_userfault_bit(c->vm, f->slot, f->gfn);
+		int bit = userfault_test(c, f->slot, f->gfn, is_write(f));
 
 		if (bit != 0)
 			RETURN(bit < 0 ? bit : RET_PF_USER);
@@ -219,6 +222,13 @@ static void emit_fault(struct ctx *c, const struct l_fault *f)
 			.kind = EV_PAGE_FAULT, .vcpu = c->me_nr, .gfn = f->gfn, .a = f->err });
 }
 
+/* A write that the table forbids, to a tracked page [mmu.c: page_fault_handle_page_track]. */
+static bool hits_tracked(const struct ctx *c, const struct l_fault *f)
+{
+	return (f->err & (PFERR_PRESENT | PFERR_RSVD)) == PFERR_PRESENT && is_write(f) &&
+	       track_is_active(c->vm, f->gfn);
+}
+
 PROC(x86_page_fault)
 {
 	BEGIN(l_fault);
@@ -236,6 +246,10 @@ PROC(x86_page_fault)
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
 	STEP("page_fault:slot");
+	if (hits_tracked(c, f)) {
+		count_result(c, RET_PF_WRITE_PROTECTED);
+		RETURN(RET_PF_WRITE_PROTECTED);
+	}
 	if (can_be_fast(c, f)) {
 		CALL_WITH(P_fast_page_fault, f);
 		count_result(c, c->me->ret);
@@ -322,18 +336,20 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 {
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	bool nx = height > 0 && c->vm->cfg->nx_huge_pages;
+	/* mmu_try_to_unsync_pages() forbids it for tracked pages */
+	bool writable = f->map_writable && !track_is_active(c->vm, gfn);
 	struct spte_parts p = {
 		.pfn = f->pfn + (gfn - geom_base(&c->vm->cfg->geom, gfn, height)),
 		.access = nx ? ACC_R : ACC_R | ACC_X,
 		.accessed = !prefetch,
 		.ad = fmt->accessed ? X86_AD_ENABLED : X86_AD_DISABLED,
 		.host_writable = f->map_writable,
-		.mmu_writable = f->map_writable,
+		.mmu_writable = writable,
 	};
 	pte_t e;
 
 	p.pfn = align_down_u64(p.pfn, geom_pages(&c->vm->cfg->geom, height));
-	if (f->map_writable) {
+	if (writable) {
 		/* a writable old value counts as made ready before, and skips setting D */
 		bool shortcut = c->rules->dirty_shortcut && spte_is_writable(fmt, old) &&
 				(height == 0 || (old.v & fmt->large));
@@ -347,6 +363,28 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 	if (spte_is_writable(fmt, e))
 		mark_page_dirty(c, f->slot, gfn);
 	return e;
+}
+
+bool is_write_protected(const struct ctx *c, const struct l_fault *f)
+{
+	return is_write(f) && f->slot && track_is_active(c->vm, f->gfn);
+}
+
+bool spte_change_flushes(const struct x86_fmt *fmt, enum flush_rule rule, pte_t old, pte_t now)
+{
+	bool was = (old.v & fmt->mmu_writable) != 0;
+
+	switch (rule) {
+	case FL_NONE:
+		return false;
+	case FL_W:
+		return was && !spte_is_writable(fmt, now);
+	case FL_MMUW:
+		return was && !(now.v & fmt->mmu_writable);
+	case FL_W_CLEARED:
+		return spte_is_writable(fmt, old) && !spte_is_writable(fmt, now);
+	}
+	return false;
 }
 
 bool nx_keeps_table(const struct vm *vm, pte_t e, unsigned int height)
@@ -420,15 +458,22 @@ static bool tdp_descend(struct ctx *c, struct l_fault *f)
 	return true;
 }
 
-/* Installs the leaf [tdp_mmu_map_handle_target_level]; says whether a table was replaced. */
-static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
+/* What a leaf was installed over, if that needs a flush. */
+enum installed_over {
+	OVER_NOTHING,
+	OVER_TABLE,
+	OVER_LEAF,
+};
+
+/* Installs the leaf [tdp_mmu_map_handle_target_level]. */
+static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_over *over)
 {
 	struct pt *pt = &c->vm->pt;
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	gfn_t base = pt_entry_gfn(pt, f->table, f->index);
 	pte_t e;
 
-	*merged = false;
+	*over = OVER_NOTHING;
 	if (c->rules->spurious_no_overwrite && pte_is_leaf(pt->fmt, f->old, f->goal) &&
 	    spte_allows(fmt, f->old, f->err))
 		return RET_PF_SPURIOUS;
@@ -437,7 +482,7 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
 	else
 		e = spte_make_mmio(fmt, base, memslots_generation(c->vm, 0), ACC_RWX);
 	if (pte_eq(e, f->old))
-		return RET_PF_SPURIOUS;
+		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
 	if (!entry_is(c, f->table, f->index, f->old))
 		return RET_PF_RETRY;
 	/* SIMPLIFIED: KVM waits for a frozen entry inside the subtree; here the fault is retried */
@@ -449,14 +494,17 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, bool *merged)
 	if (pte_is_table(pt->fmt, f->old, f->goal)) {
 		x86_drop_subtree(pt, fmt, pt_table_of(pt, f->old), &c->vm->st->deferred, &c->work);
 		c->work.table_merged++;
-		*merged = true;
+		*over = OVER_TABLE;
+	} else if (pte_is_leaf(pt->fmt, f->old, f->goal) &&
+		   spte_change_flushes(fmt, (enum flush_rule)c->rules->flush_install, f->old, e)) {
+		*over = OVER_LEAF;
 	}
 	if (!f->slot) {
 		c->stats.pf_mmio_spte_created++;
 		emit(c, &(struct event){ .kind = EV_MARK_MMIO, .gfn = base });
 		return RET_PF_EMULATE;
 	}
-	return RET_PF_FIXED;
+	return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_FIXED;
 }
 
 /* Under mmu_lock for read. */
@@ -488,15 +536,16 @@ PROC(tdp_map)
 		STEP("tdp_map:link");
 	}
 	{
-		bool merged;
+		enum installed_over over;
 
-		f->result = (int8_t)tdp_install(c, f, &merged);
-		f->tries = merged;
+		f->result = (int8_t)tdp_install(c, f, &over);
+		f->tries = (uint8_t)over;
 	}
 	STEP("tdp_map:install");
-	if (f->tries) {
-		unsigned int h = f->goal + (c->rules->merge_flush_parent ? 1U : 0U);
+	if (f->tries != OVER_NOTHING) {
+		unsigned int h = f->goal;
 
+		h += f->tries == OVER_TABLE && c->rules->merge_flush_parent;
 		CALL(P_flush_range, l_range, .start = geom_base(&c->vm->cfg->geom, f->gfn, h),
 		     .n = geom_pages(&c->vm->cfg->geom, h));
 	}

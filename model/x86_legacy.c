@@ -8,6 +8,7 @@
  * is the same, the order within one operation is that of the pages.
  */
 #include "model/hostmm.h"
+#include "model/userfault.h"
 #include "model/vcpu.h"
 #include "model/x86.h"
 
@@ -50,14 +51,14 @@ static uint32_t get_sp(struct ctx *c, gfn_t base, unsigned int height, unsigned 
 	return t;
 }
 
-/* A change of a present leaf after which a flush is due (6.1: W taken, or A or D lost). */
-static bool change_needs_flush(const struct x86_fmt *fmt, pte_t old, pte_t now)
+/* A change of a present leaf after which a flush is due; up to 6.12 also when A or D is lost. */
+static bool change_needs_flush(const struct rules *r, const struct x86_fmt *fmt, pte_t old,
+			       pte_t now)
 {
 	if (!pte_is_present(&fmt->pte, old))
 		return false;
-	if ((old.v & fmt->mmu_writable) && !spte_is_writable(fmt, now))
-		return true;
-	return (old.v & ~now.v & (fmt->accessed | fmt->dirty)) != 0;
+	return spte_change_flushes(fmt, (enum flush_rule)r->flush_update, old, now) ||
+	       (r->flush_ad_lost && (old.v & ~now.v & (fmt->accessed | fmt->dirty)) != 0);
 }
 
 /* mmu_set_spte(): returns the outcome, *flush when the caller must flush. */
@@ -90,17 +91,17 @@ static enum ret_pf set_spte(struct ctx *c, const struct l_fault *f, uint32_t tab
 	old = *pt_entry(pt, table, index);
 	e = make_spte(c, f, gfn, height, old, prefetch);
 	if (pte_eq(e, old))
-		return RET_PF_SPURIOUS;
-	*flush |= change_needs_flush(fmt, old, e);
+		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
+	*flush |= change_needs_flush(c->rules, fmt, old, e);
 	pt_set(pt, table, index, e, &c->work);
 	emit(c,
 	     &(struct event){
 		     .kind = EV_SET_SPTE, .height = (uint8_t)height, .gfn = gfn, .new_value = e });
-	return RET_PF_FIXED;
+	return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_FIXED;
 }
 
-/* Pages of [gfn, gfn + n) that the host has writable, up to the first that it has not. */
-static unsigned int host_writable_run(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int n)
+/* Pages of [gfn, gfn + n) that may be mapped writable at once, up to the first that may not. */
+static unsigned int prefetchable_run(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int n)
 {
 	unsigned int i;
 
@@ -108,6 +109,9 @@ static unsigned int host_writable_run(const struct vm *vm, uint32_t slot, gfn_t 
 		struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn + i));
 
 		if (!v.present || !v.writable)
+			break;
+		if (vm->cfg->rules.uf_prefetch == PF_TEST_BITS &&
+		    userfault_bit(vm, slot, gfn + i) != 0)
 			break;
 	}
 	return i;
@@ -122,10 +126,12 @@ static bool prefetch_run(struct ctx *c, const struct l_fault *fault, uint32_t ta
 	const struct memslot *s = &c->vm->slots[slot];
 	unsigned int n;
 
+	if ((s->flags & MEM_USERFAULT) && c->rules->uf_prefetch == PF_NOT_UF)
+		return false;
 	if (!slot || (s->flags & (MEMSLOT_INVALID | MEM_READONLY)) || memslot_is_logging(s) ||
 	    s->base_gfn + s->npages - gfn < end - first)
 		return false;
-	n = host_writable_run(c->vm, slot, gfn, end - first);
+	n = prefetchable_run(c->vm, slot, gfn, end - first);
 	for (uint32_t i = 0; i < n; i++) {
 		struct l_fault p = *fault;
 		bool flush = false;

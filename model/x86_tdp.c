@@ -455,7 +455,7 @@ PROC(act_clear_dirty)
 	BEGIN(l_range);
 	emit_call(c, CALL_SLOT_CLEAR_DIRTY, 0);
 	CALL(P_slot_pass, l_range, .slot = f->slot, .flag = XR_CLEAR_DIRTY);
-	RETURN(0);
+	RETURN(c->me->ret);
 	END;
 }
 
@@ -466,14 +466,16 @@ PROC(act_wrprot)
 	emit_call(c, CALL_SLOT_REMOVE_WRITE, f->flag);
 	CALL(P_slot_pass, l_range, .slot = f->slot, .flag = XR_WRPROT,
 	     .locked = (uint8_t)(f->flag - 1));
-	RETURN(0);
+	RETURN(c->me->ret);
 	END;
 }
 
+/* f->flag: an entry was changed */
 PROC(act_flush_slot)
 {
 	BEGIN(l_range);
-	if (c->rules->inject == INJ_SKIP_ENABLE_FLUSH)
+	if (c->rules->inject == INJ_SKIP_ENABLE_FLUSH ||
+	    (c->rules->log_flush == DL_IF_MODIFIED && !f->flag))
 		RETURN(0);
 	if (c->rules->trace_memslot_flush)
 		emit_call(c, CALL_FLUSH_REMOTE_TLBS_MEMSLOT, 0);
@@ -624,16 +626,22 @@ PROC(recover_roots)
 PROC(act_recover)
 {
 	BEGIN(l_range);
-	if (c->rules->recovery == REC_NONE)
+	if (c->rules->arch == PT_ARM64) {
+		CALL(P_s2_collapse_slot, l_range, .slot = f->slot);
 		RETURN(0);
+	}
 	emit_call(c, c->rules->recovery == REC_ZAP ? CALL_ZAP_COLLAPSIBLE : CALL_RECOVER_HUGE, 0);
 	if (!c->rules->tdp_mmu) {
 		CALL(P_legacy_recover, l_range, .slot = f->slot);
 		RETURN(0);
 	}
 	/* in place recovery refuses a slot that is still logged [6.13: WARN_ON_ONCE] */
-	if (c->rules->recovery == REC_INPLACE && memslot_is_logging(&c->vm->slots[f->slot]))
+	if (c->rules->recovery == REC_INPLACE && memslot_is_logging(&c->vm->slots[f->slot])) {
+		note(c, &(struct note){ .kind = NOTE_WARN,
+					.gfn = c->vm->slots[f->slot].base_gfn,
+					.what = "huge pages are to come back in a logged slot" });
 		RETURN(0);
+	}
 	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
 	lock_take_read(c, OBJ_MMU_LOCK);
 	CALL(P_recover_roots, l_range, .slot = f->slot);
@@ -656,7 +664,7 @@ static bool crosses_huge(const struct pt_geom *g, gfn_t first, gfn_t last)
 
 /*
  * Re-arms logging for up to 64 pages from gfn f->start; mask in f->n.  mmu_lock is held for write
- * [kvm_arch_mmu_enable_log_dirty_pt_masked].
+ * [kvm_arch_mmu_enable_log_dirty_pt_masked].  Return: an entry was changed.
  */
 PROC(x86_log_masked)
 {
@@ -674,13 +682,16 @@ PROC(x86_log_masked)
 		CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
 		     .flag = XR_WRPROT_TRACK, .locked = 1, .start = f->start + f->i,
 		     .end = f->start + f->i + 1);
+		f->hit |= c->me->ret > 0;
 		if (crosses_huge(&c->vm->cfg->geom, f->start + f->i, f->end))
 			CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id,
 			     .flag = XR_WRPROT_TRACK, .locked = 1, .start = f->end,
 			     .end = f->end + 1);
+		f->hit |= c->me->ret > 0;
 	}
 	CALL(P_x86_range, l_range, .as = c->vm->slots[f->slot].as_id, .flag = XR_MASKED,
 	     .start = f->start, .end = f->start + 64, .n = f->n);
-	RETURN(0);
+	f->hit |= c->me->ret > 0;
+	RETURN(f->hit);
 	END;
 }

@@ -116,7 +116,9 @@ static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
 {
 	unsigned vcpus = rd->scen->header.u.scenario.vcpus;
 
-	if (l->kind < LANG_GUEST_NOP || l->kind > LANG_GUEST_UNSPIN || vcpus >= LANG_VCPUS_MAX ||
+	if (((l->kind < LANG_GUEST_NOP || l->kind > LANG_GUEST_UNSPIN) &&
+	     l->kind != LANG_OP_SHADOW_ROOT) ||
+	    vcpus >= LANG_VCPUS_MAX ||
 	    l->u.guest.vcpu_mask >> vcpus == 0)
 		return true;
 	return fail(rd, "unknown vCPU, expected numbers below vcpus=%u, found '%s'", vcpus,
@@ -258,9 +260,13 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
+	case LANG_OP_TRACK:
+	case LANG_OP_UNTRACK:
+	case LANG_OP_SHADOW_ROOT:
 	case LANG_OP_PARAM:
 	case LANG_OP_DUMP:
 	case LANG_OP_USER_BIT:
+	case LANG_OP_RESCAN:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:

@@ -81,7 +81,7 @@ done
 expect 2 'expected one FILE, found 0' replay
 expect 2 'expected one FILE, found 2' replay "$good" "$good"
 expect 2 'expected LOG..., found none' conform
-expect 2 'expected policies, axes, profiles [NAME] or scenarios FILE' list
+expect 2 'expected policies, axes, invariants, profiles [NAME] or scenarios FILE' list
 expect 2 "found 'policies x'" list policies x
 expect 2 '--level, expected 1 to 4, found 5' conform --level 5 "$good"
 expect 2 '--level' conform --level 4x "$good"

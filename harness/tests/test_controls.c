@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Negative controls: small scenarios whose steps are tried in every order.  Under one policy an invariant
+ * holds, under the other, or with a rule taken out, it is broken; so each check is known to be able to
+ * fail, and each rule to be needed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "harness/explore.h"
+#include "traces/record.h"
+
+/* A mapping of four pages, and a slot over it from gfn 4 on. */
+#define MAP         "host map name=m0 size=0x4000 backing=anon\n"
+#define SLOT_AT     "op set_region slot=0 size=0x4000 map=m0+0x0 gpa="
+#define SLOT(flags) SLOT_AT "0x4000 flags=" flags "\n"
+#define MOVE(more)  SLOT_AT "0x8000 flags=none " more "\n"
+#define WRITE       "guest write vcpu=0 gpa=0x4000"
+#define PAR         "par\n"
+#define JOIN        "join\n"
+
+/* Explored under @policy with @inject: @inv is asked only, and holds or not. */
+struct control {
+	const char *policy, *inject, *inv;
+	bool holds;
+	const char *lines;
+};
+
+/* The scenario as the explorer wants it. */
+struct prepared {
+	struct record *file;
+	GPtrArray *lines;
+	struct explore_cfg cfg;
+	uint64_t mask;
+};
+
+static void prepare(struct prepared *p, const struct control *t)
+{
+	g_autofree char *text = g_strconcat("scenario name=t code=0\n", t->lines, NULL);
+	g_autoptr(GError) error = NULL;
+	struct record_scenario *scen;
+
+	p->file = record_parse(text, strlen(text), "t", &error);
+	ck_assert_msg(p->file != NULL, "%s", error ? error->message : "");
+	scen = g_ptr_array_index(p->file->scenarios, 0);
+	p->lines = g_ptr_array_new();
+	for (guint i = 0; i < scen->steps->len; i++)
+		g_ptr_array_add(p->lines,
+				&((struct record_step *)g_ptr_array_index(scen->steps, i))->input);
+	g_strlcpy(scen->header.u.scenario.inject, t->inject,
+		  sizeof(scen->header.u.scenario.inject));
+	p->mask = BIT(inv_find(t->inv));
+	ck_assert_msg(inv_find(t->inv) != INV_NONE, "%s", t->inv);
+	p->cfg = (struct explore_cfg){ .scenario = &scen->header.u.scenario,
+				       .lines = p->lines,
+				       .policy = t->policy,
+				       .max_states = 200000,
+				       .jobs = 1,
+				       .no_progress = inv_find(t->inv) != INV_PROG,
+				       .invariants = &p->mask };
+}
+
+/* What is found; fails the test when nothing is although states are left. */
+static void check_control(const struct control *t)
+{
+	g_autoptr(GError) error = NULL;
+	struct explore_result *r;
+	struct prepared p;
+	const char *why;
+
+	prepare(&p, t);
+	r = explore(&p.cfg, &error);
+	ck_assert_msg(r != NULL, "%s %s: %s", t->policy, t->inject, error ? error->message : "");
+	why = r->findings->len ? ((struct explore_finding *)g_ptr_array_index(r->findings, 0))->why
+			       : "";
+	if ((r->findings->len == 0) != t->holds || (t->holds && !r->complete))
+		ck_abort_msg("%s inject=%s: expected that %s %s, found %u violations in "
+			     "%" G_GUINT64_FORMAT " states%s %s:\n%s",
+			     t->policy, t->inject, t->inv, t->holds ? "holds" : "is violated",
+			     r->findings->len, r->states, r->complete ? "" : ", not all", why,
+			     t->lines);
+	explore_result_free(r);
+	g_ptr_array_free(p.lines, TRUE);
+	record_free(p.file);
+}
+
+/* ---- write tracking -------------------------------------------------------------------------------- */
+
+#define TRACK_RACE                                                                                 \
+	MAP SLOT("none") PAR WRITE " repeat=2\n"                                                   \
+				   "op track slot=0 page=0x0\n" JOIN
+#define FAILED_MOVE                                                                                \
+	MAP SLOT("none") "op track slot=0 page=0x0\n" PAR WRITE "\n" MOVE("fail=archmeta") JOIN
+#define SHADOW_MOVE MAP SLOT("none") PAR "op shadow_root vcpu=0\n" MOVE("") JOIN
+
+/* clang-format off */
+static const struct control tracking[] = {
+	{ "x86-6.12+machine=ept", "", "INV-WT", true, TRACK_RACE },
+	{ "x86-6.1+machine=npt", "", "INV-WT", true, TRACK_RACE },
+	{ "x86-6.12+mmu=legacy", "", "INV-WT", true, TRACK_RACE },
+	{ "x86-7.2+machine=ept-noad", "", "INV-WT", true, TRACK_RACE },
+	{ "x86-6.12+machine=ept+flush-rule=fl-none", "", "INV-WT", false, TRACK_RACE },
+	{ "x86-6.12+mmu=legacy+flush-rule=fl-none", "", "INV-WT", false, TRACK_RACE },
+	{ "x86-6.1", "", "INV-TRACK", false, FAILED_MOVE },
+	{ "x86-6.1+page-track=pt-remove-region", "", "INV-TRACK", true, FAILED_MOVE },
+	{ "x86-6.1+page-track=pt-change+movefail", "", "INV-TRACK", true, FAILED_MOVE },
+	{ "x86-6.1+order=ms-prepare-first", "", "INV-TRACK", true, FAILED_MOVE },
+	{ "x86-6.1+order=ms-flush-after-prepare", "", "INV-TRACK", true, FAILED_MOVE },
+	{ "x86-6.12", "", "INV-TRACK", true, FAILED_MOVE },
+	{ "x86-6.12", "", "INV-META", true, SHADOW_MOVE },
+	{ "x86-6.12+order=ms-prepare-first", "", "INV-META", false, SHADOW_MOVE },
+	{ "x86-6.12+order=ms-flush-after-prepare", "", "INV-META", true, SHADOW_MOVE },
+};
+/* clang-format on */
+
+/* ---- userfault -------------------------------------------------------------------------------------- */
+
+#define BIT_1  "op user_bit map=b0 page=0 value=1\n"
+#define SET_UF SLOT_AT "0x4000 flags=uf bitmap=b0\n"
+/* the flag is set while a vCPU writes twice */
+#define UF_ON MAP SLOT("none") BIT_1 PAR WRITE " repeat=2\n" SET_UF JOIN
+/* a slot with the flag is made under a guest that writes, and loses it */
+#define UF_NEW MAP BIT_1 PAR WRITE " repeat=2\n" SET_UF SLOT("none") JOIN
+/* bits are set later */
+#define UF_LATER MAP SET_UF PAR WRITE " repeat=2\n" BIT_1 JOIN
+#define RESCAN   MAP SET_UF PAR WRITE " repeat=2\n" BIT_1 "op rescan slot=0\n" JOIN
+/* block and neighbour: a page whose bit is 0 is mapped first */
+#define NEAR                                                                                       \
+	"host map name=m0 size=0x4000 backing=thp\n" BIT_1 SET_UF PAR                              \
+	"guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+#define PREFETCH                                                                                   \
+	MAP "host touch map=m0+0x0 len=0x4000 mode=w\n" BIT_1 SET_UF PAR                           \
+	    "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+/* logging goes on when the flag goes */
+#define UF_OFF MAP SLOT_AT "0x4000 flags=log+uf bitmap=b0\n" PAR SLOT("log") JOIN
+#define SEAN   "arm64-sean-rewrite+"
+#define V3     "x86-uf-v3+"
+
+/* clang-format off */
+static const struct control userfault[] = {
+	{ "x86-uf-v2", "", "INV-UF", true, UF_ON },
+	{ "x86-uf-v3", "", "INV-UF", true, UF_ON },
+	{ "x86-uf-guarded+machine=npt", "", "INV-UF", true, UF_ON },
+	{ "arm64-uf-v1", "", "INV-UF", true, UF_ON },
+	{ "arm64-james-v2", "", "INV-UF", true, UF_ON },
+	{ "arm64-sean-rewrite", "", "INV-UF", true, UF_ON },
+	{ "arm64-no-early-return", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-none", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=inv-none", "", "INV-UF", false, UF_ON },
+	{ V3 "invalidate=inv-arch", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-changed-hook", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=inv-selective", "", "INV-UF", true, UF_ON },
+	{ SEAN "invalidate=inv-selective", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=perm-reap", "", "INV-UF", true, UF_ON },
+	{ SEAN "invalidate=perm-reap", "", "INV-UF", true, UF_ON },
+	{ V3 "invalidate=perm-reap-tlbcached", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=perm-reap-tlbcached", "", "INV-UF", false, UF_ON },
+	{ V3 "invalidate=inv-before-swap", "", "INV-UF", false, UF_ON },
+	{ SEAN "invalidate=inv-before-swap", "", "INV-UF", false, UF_ON },
+	{ V3 "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
+	{ SEAN "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
+	{ V3 "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ SEAN "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ V3 "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
+	{ SEAN "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
+	{ "x86-uf-v2", "", "INV-UF", true, NEAR },
+	{ "x86-uf-v3", "", "INV-UF", true, NEAR },
+	{ "x86-uf-v3", "", "INV-UFMAP", true, NEAR },
+	{ "arm64-sean-rewrite", "", "INV-UFMAP", true, NEAR },
+	{ V3 "size=size-free", "", "INV-UF", false, NEAR },
+	{ SEAN "size=size-free", "", "INV-UF", false, NEAR },
+	{ V3 "size=size-free", "", "INV-UFMAP", false, NEAR },
+	{ SEAN "size=size-free", "", "INV-UFMAP", false, NEAR },
+	{ V3 "size=size-block-if-all-clear", "", "INV-UF", true, NEAR },
+	{ SEAN "size=size-block-if-all-clear", "", "INV-UF", true, NEAR },
+	{ V3 "mmu=legacy", "", "INV-UF", false, PREFETCH },
+	{ V3 "mmu=legacy+prefetch=pf-test-bits", "", "INV-UF", true, PREFETCH },
+	{ V3 "mmu=legacy+prefetch=pf-not-uf", "", "INV-UF", true, PREFETCH },
+	{ "x86-uf-v3", "", "INV-UF", true, PREFETCH },
+	{ V3 "recovery=rec-inplace", "", "INV-WARN", false, UF_OFF },
+	{ V3 "recovery=rec-zap", "", "INV-WARN", true, UF_OFF },
+	{ "x86-uf-guarded+recovery=rec-inplace", "", "INV-WARN", true, UF_OFF },
+};
+/* clang-format on */
+
+START_TEST(no_guest_passes_a_bit_that_was_set)
+{
+	check_control(&userfault[_i]);
+}
+END_TEST
+
+/* ---- dirty logging --------------------------------------------------------------------------------- */
+
+#define LOG_MOVES                                                                                  \
+	MAP SLOT("log") PAR WRITE "\n" SLOT_AT "0x8000 flags=log\n"                                \
+				  "op get_dirty slot=0\n" JOIN
+#define LOG_AGED                                                                                   \
+	MAP SLOT("none") WRITE "\n"                                                                \
+			       "host age map=m0+0x0 len=0x1000 mode=clear_young\n" PAR WRITE       \
+			       " repeat=2\n" SLOT("log") "op get_dirty slot=0\n" JOIN
+
+/* clang-format off */
+static const struct control logging[] = {
+	{ "x86-6.12+machine=ept", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "arm64-6.12", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12+machine=ept+move-log=bm-clear", "", "INV-DIRTY", false, LOG_MOVES },
+	{ "arm64-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_MOVES },
+	{ "x86-6.12+move-log=reject-move-log", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12+machine=ept-noad", "", "INV-DIRTY", true, LOG_AGED },
+	{ "x86-6.12+machine=ept-noad+log-flush=dl-if-modified", "", "INV-DIRTY", false, LOG_AGED },
+};
+/* clang-format on */
+
+START_TEST(no_write_is_lost)
+{
+	check_control(&logging[_i]);
+}
+END_TEST
+
+START_TEST(tracked_pages_stay_protected)
+{
+	check_control(&tracking[_i]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("controls");
+	TCase *policies = tcase_create("policies");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(policies, 60);
+	tcase_add_loop_test(policies, no_guest_passes_a_bit_that_was_set, 0,
+			    G_N_ELEMENTS(userfault));
+	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
+	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
+	suite_add_tcase(suite, policies);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

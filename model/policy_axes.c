@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The axes on which policies differ, and the variants of each. */
+#include <string.h>
+
+#include "model/policy_priv.h"
+#include "model/vm.h"
+
+void variant_apply(const struct variant *v, struct rules *r)
+{
+	if (v->apply)
+		v->apply(r);
+	else
+		*((uint8_t *)r + v->offset) = v->value;
+}
+
+bool variant_is_for(const struct variant *v, const struct rules *r)
+{
+	return (v->where & (r->arch == PT_X86 ? ON_X86 : ON_ARM)) != 0;
+}
+
+static void m_npt(struct rules *r)
+{
+	r->nested = X86_NPT;
+	r->pml = false;
+	r->mmio_fault_traced = true;
+	r->mmio_fault_is_read = false;
+	r->first_requests &= (uint8_t)~REQ_TLB_FLUSH;
+	memcpy(r->geom, "npt4", 5);
+}
+
+static void set_ept(struct rules *r, enum x86_nested nested, bool pml)
+{
+	r->nested = (uint8_t)nested;
+	r->pml = pml;
+	r->mmio_fault_traced = false;
+	r->mmio_fault_is_read = true;
+	r->first_requests |= REQ_TLB_FLUSH; /* vmx_vcpu_load_vmcs() on a new CPU */
+	memcpy(r->geom, "ept4", 5);
+}
+
+static void m_ept(struct rules *r)
+{
+	set_ept(r, X86_EPT, true);
+}
+
+static void m_ept_nopml(struct rules *r)
+{
+	set_ept(r, X86_EPT, false);
+}
+
+static void m_ept_noad(struct rules *r)
+{
+	set_ept(r, X86_EPT_NOAD, false);
+}
+
+/* Kernels without the series; what only userfault uses is as if it had never been set. */
+static void uf_none(struct rules *r)
+{
+	r->allowed_flags &= ~(uint32_t)MEM_USERFAULT;
+	r->commit = r->commit_base;
+	r->uf_inval = UF_INV_NONE;
+	r->uf_size = UF_SIZE_FAULTIN;
+	r->uf_read_error = UF_ERR_BARE;
+	r->uf_null_is_off = r->uf_validate_pointer = false;
+	if (r->recovery == REC_UNMAP_ALL)
+		r->recovery = REC_NONE;
+}
+
+static void uf_on(struct rules *r, enum commit_hook hook)
+{
+	uf_none(r);
+	r->allowed_flags |= MEM_USERFAULT;
+	r->commit = (uint8_t)hook;
+	r->uf_inval = UF_INV_ARCH;
+	r->uf_validate_pointer = true;
+}
+
+/* The rewrite and what follows it. */
+static void uf_generic(struct rules *r, enum commit_hook hook, enum uf_invalidate who)
+{
+	uf_on(r, hook);
+	r->uf_inval = (uint8_t)who;
+	r->uf_size = UF_SIZE_ADJUST;
+}
+
+static void uf_x86_v2(struct rules *r)
+{
+	uf_on(r, COMMIT_X86_UF_V2);
+	r->uf_null_is_off = true;
+}
+
+static void uf_x86_sean(struct rules *r)
+{
+	uf_generic(r, COMMIT_X86_UF_SEAN, UF_INV_COMMON);
+}
+
+static void uf_x86_v3(struct rules *r)
+{
+	uf_generic(r, COMMIT_X86_UF_V3, UF_INV_HOOK);
+}
+
+static void uf_x86_guarded(struct rules *r)
+{
+	uf_generic(r, COMMIT_X86_UF_GUARDED, UF_INV_HOOK);
+}
+
+static void uf_arm_v1(struct rules *r)
+{
+	uf_on(r, COMMIT_ARM_UF_V1);
+	r->recovery = REC_UNMAP_ALL;
+	r->uf_null_is_off = true;
+	r->uf_read_error = UF_ERR_AS_USERFAULT;
+	r->uf_validate_pointer = false;
+}
+
+static void uf_arm_james_v2(struct rules *r)
+{
+	uf_on(r, COMMIT_ARM_JAMES_V2);
+	r->uf_null_is_off = true;
+	r->uf_read_error = UF_ERR_AS_USERFAULT;
+}
+
+static void uf_arm_sean(struct rules *r)
+{
+	uf_generic(r, COMMIT_ARM_SEAN, UF_INV_HOOK);
+}
+
+static void uf_arm_james_flags_only(struct rules *r)
+{
+	uf_generic(r, COMMIT_ARM_JAMES_FLAGS_ONLY, UF_INV_HOOK);
+}
+
+static void uf_arm_no_early_return(struct rules *r)
+{
+	uf_generic(r, COMMIT_ARM_NO_EARLY_RETURN, UF_INV_HOOK);
+}
+
+static void lock_exclusive(struct rules *r)
+{
+	r->s2_fault_read_lock = r->s2_perm_read_lock = false;
+}
+
+static void lock_perm_shared(struct rules *r)
+{
+	r->s2_fault_read_lock = false;
+	r->s2_perm_read_lock = true;
+}
+
+static void fl_all(struct rules *r, enum flush_rule rule)
+{
+	r->flush_install = r->flush_update = r->flush_track = (uint8_t)rule;
+	r->flush_ad_lost = false;
+}
+
+static void fl_w(struct rules *r)
+{
+	fl_all(r, FL_W);
+}
+
+static void fl_mmuw(struct rules *r)
+{
+	fl_all(r, FL_MMUW);
+}
+
+static void fl_w_cleared(struct rules *r)
+{
+	fl_all(r, FL_W_CLEARED);
+}
+
+static void fl_none(struct rules *r)
+{
+	fl_all(r, FL_NONE);
+}
+
+static void fl_before_613(struct rules *r)
+{
+	r->flush_install = FL_NONE;
+	r->flush_update = FL_W;
+	r->flush_track = FL_MMUW;
+	r->flush_ad_lost = true;
+}
+
+/* clang-format off */
+#define BY(axis, name, where, apply, text) { axis, name, where, 0, 0, apply, text }
+#define IS(axis, name, where, member, value, text)                                              \
+	{ axis, name, where, (uint8_t)(value), offsetof(struct rules, member), NULL, text }
+
+const struct variant policy_variants[] = {
+	BY("machine", "npt", ON_X86, m_npt, "AMD nested paging"),
+	BY("machine", "ept", ON_X86, m_ept, "Intel EPT with A/D flags and PML"),
+	BY("machine", "ept-nopml", ON_X86, m_ept_nopml, "EPT with A/D flags, pml=0"),
+	BY("machine", "ept-noad", ON_X86, m_ept_noad, "EPT with eptad=0: software access tracking"),
+	IS("machine", "vhe", ON_ARM, trace_tlbi, true, "KVM at EL2 with the host"),
+	/* the TLBI code runs at EL2 behind a hypercall, where the recorder's probes do not reach */
+	IS("machine", "nvhe", ON_ARM, trace_tlbi, false, "KVM's EL2 code behind hypercalls"),
+	IS("mmu", "tdp", ON_X86, tdp_mmu, true, "TDP MMU"),
+	IS("mmu", "legacy", ON_X86, tdp_mmu, false,
+	   "direct maps of the legacy MMU (tdp_mmu=0)"),
+	BY("userfault", "x86-none", ON_X86, uf_none, "kernels without the flag"),
+	BY("userfault", "x86-uf-v2", ON_X86, uf_x86_v2, "KVM_MEM_USERFAULT v1, v2"),
+	BY("userfault", "x86-uf-sean", ON_X86, uf_x86_sean, "KVM_MEM_USERFAULT, rewrite"),
+	BY("userfault", "x86-uf-v3", ON_X86, uf_x86_v3, "KVM_MEM_USERFAULT v3"),
+	BY("userfault", "x86-uf-guarded", ON_X86, uf_x86_guarded,
+	   "v3, and huge pages come back only when neither flag forbids them (ours)"),
+	BY("userfault", "arm64-upstream", ON_ARM, uf_none, "kernels without the flag"),
+	BY("userfault", "arm64-uf-v1", ON_ARM, uf_arm_v1, "KVM_MEM_USERFAULT v1"),
+	BY("userfault", "arm64-james-v2", ON_ARM, uf_arm_james_v2, "KVM_MEM_USERFAULT v2"),
+	BY("userfault", "arm64-sean-rewrite", ON_ARM, uf_arm_sean, "rewrite and v3"),
+	BY("userfault", "arm64-james-flags-only", ON_ARM, uf_arm_james_flags_only,
+	   "amendment proposed and withdrawn"),
+	BY("userfault", "arm64-no-early-return", ON_ARM, uf_arm_no_early_return,
+	   "v3 without its early return: a logged slot is write-protected at every change"),
+	IS("uapi", "any-toggle", ON_BOTH, uf_uapi, UAPI_ANY_TOGGLE,
+	   "a slot flag with a bitmap, set and cleared at any time"),
+	IS("uapi", "create-only", ON_BOTH, uf_uapi, UAPI_CREATE_ONLY,
+	   "it can be set only when the slot is made"),
+	IS("uapi", "attr-rfc", ON_BOTH, uf_uapi, UAPI_ATTR_RFC,
+	   "op user_bit is an ioctl: it sets or clears an attribute of the pages and zaps them"),
+	IS("uapi", "exit-on-missing", ON_BOTH, uf_uapi, UAPI_EXIT_ON_MISSING,
+	   "no bitmap: pages that the host does not have are asked for"),
+	IS("uapi", "rescan-ioctl", ON_BOTH, uf_uapi, UAPI_RESCAN,
+	   "any-toggle, and op rescan zaps the pages whose bit is 1"),
+	IS("invalidate", "inv-none", ON_BOTH, uf_inval, UF_INV_NONE,
+	   "nobody on 0->1 (negative control)"),
+	IS("invalidate", "inv-arch", ON_BOTH, uf_inval, UF_INV_ARCH,
+	   "the arch commit hook zaps the slot (v1, v2)"),
+	IS("invalidate", "inv-common-flush", ON_BOTH, uf_inval, UF_INV_COMMON,
+	   "generic commit zaps the slot (rewrite)"),
+	IS("invalidate", "common-hook-v3", ON_BOTH, uf_inval, UF_INV_HOOK,
+	   "generic commit, through kvm_arch_userfault_enabled() (v3)"),
+	IS("invalidate", "inv-changed-hook", ON_BOTH, uf_inval, UF_INV_CHANGED_HOOK,
+	   "generic commit, through a hook for both edges: zaps on 0->1, recovers on 1->0"),
+	IS("invalidate", "perm-reap", ON_BOTH, uf_inval, UF_INV_PERM_REAP,
+	   "an overlay withdraws the slot's permissions; tables and TLBs stay"),
+	IS("invalidate", "perm-reap-tlbcached", ON_BOTH, uf_inval, UF_INV_PERM_REAP_TLB,
+	   "the same where TLBs cache permissions, without a flush (negative control)"),
+	IS("invalidate", "inv-selective", ON_BOTH, uf_inval, UF_INV_SELECTIVE,
+	   "generic commit zaps the pages whose bit is 1"),
+	IS("invalidate", "inv-before-swap", ON_BOTH, uf_inval, UF_INV_BEFORE_SWAP,
+	   "the slot is zapped before the new flags are published (negative control)"),
+	IS("read-error", "err-bare", ON_BOTH, uf_read_error, UF_ERR_BARE,
+	   "an unreadable bitmap is EFAULT without more"),
+	IS("read-error", "err-as-userfault", ON_BOTH, uf_read_error, UF_ERR_AS_USERFAULT,
+	   "an unreadable bitmap is reported as a userfault (arm64 v1, v2)"),
+	IS("size", "size-4k-at-faultin", ON_BOTH, uf_size, UF_SIZE_FAULTIN,
+	   "4 KiB rule where the page is resolved"),
+	IS("size", "size-4k-at-adjust", ON_BOTH, uf_size, UF_SIZE_ADJUST,
+	   "4 KiB rule beside dirty logging's"),
+	IS("size", "size-free", ON_BOTH, uf_size, UF_SIZE_FREE, "no size rule (negative control)"),
+	IS("size", "size-block-if-all-clear", ON_BOTH, uf_size, UF_SIZE_IF_CLEAR,
+	   "a block may be mapped when all its bits are 0"),
+	IS("prefetch", "pf-plain", ON_X86, uf_prefetch, PF_PLAIN,
+	   "the legacy MMU's prefetch ignores the bitmap"),
+	IS("prefetch", "pf-test-bits", ON_X86, uf_prefetch, PF_TEST_BITS,
+	   "it ends at a page whose bit is 1"),
+	IS("prefetch", "pf-not-uf", ON_X86, uf_prefetch, PF_NOT_UF,
+	   "it leaves slots with USERFAULT alone"),
+	IS("recovery", "rec-zap", ON_X86, recovery, REC_ZAP,
+	   "zap collapsible tables (up to 6.12)"),
+	IS("recovery", "rec-inplace", ON_X86, recovery, REC_INPLACE,
+	   "replace tables by leaves (6.13 on)"),
+	IS("recovery", "rec-none", ON_BOTH, recovery, REC_NONE, "leave the tables"),
+	IS("recovery", "rec-unmap-all", ON_ARM, recovery, REC_UNMAP_ALL,
+	   "unmap the slot (arm64-uf-v1, there for USERFAULT only)"),
+	IS("recovery", "rec-collapse", ON_ARM, recovery, REC_COLLAPSE,
+	   "replace tables by blocks, with break-before-make (hypothetical)"),
+	IS("order", "ms-upstream", ON_BOTH, ms_order, MS_UPSTREAM,
+	   "INVALID copy, flush, prepare, install"),
+	IS("order", "ms-prepare-first", ON_BOTH, ms_order, MS_PREPARE_FIRST,
+	   "prepare, INVALID copy, flush, install (proposed 8 Nov 2022)"),
+	IS("order", "ms-flush-after-prepare", ON_BOTH, ms_order, MS_FLUSH_AFTER_PREPARE,
+	   "INVALID copy, prepare, flush, install (proposed 9 Nov 2022)"),
+	IS("order", "ms-skip-prepare-on-delete", ON_BOTH, ms_order, MS_SKIP_PREPARE_ON_DELETE,
+	   "as upstream, but nobody is asked about a DELETE"),
+	IS("order", "ms-move-disabled", ON_BOTH, ms_order, MS_MOVE_DISABLED,
+	   "as upstream, but a MOVE is EINVAL"),
+	IS("order", "ms-move-reject-if-tracked", ON_X86, ms_order, MS_MOVE_REJECT_IF_TRACKED,
+	   "as upstream, but prepare refuses a MOVE while a write tracker is registered (6.6 on)"),
+	IS("page-track", "pt-flush-slot", ON_X86, page_track, PT_FLUSH_SLOT,
+	   "an external tracker gives up its protections at each flush of the slot (up to 6.5)"),
+	IS("page-track", "pt-remove-region", ON_X86, page_track, PT_REMOVE_REGION,
+	   "it is told when a DELETE is committed (6.6 on)"),
+	IS("page-track", "pt-change+movefail", ON_X86, page_track, PT_CHANGE_MOVEFAIL,
+	   "it is told of each committed or failed DELETE and MOVE"),
+	BY("flush-rule", "fl-before-6.13", ON_X86, fl_before_613,
+	   "fl-W in the legacy MMU, none for a TDP fault, MMU-writable for tracking"),
+	BY("flush-rule", "fl-W", ON_X86, fl_w, "flush if MMU-writable, then not W"),
+	BY("flush-rule", "fl-MMUW", ON_X86, fl_mmuw,
+	   "flush if MMU-writable, then not MMU-writable (6.13 on)"),
+	BY("flush-rule", "fl-Wcleared", ON_X86, fl_w_cleared,
+	   "flush if W, then not W (negative control)"),
+	BY("flush-rule", "fl-none", ON_X86, fl_none,
+	   "overwriting an SPTE never flushes (negative control)"),
+	IS("log-flush", "dl-upstream", ON_BOTH, log_flush, DL_UPSTREAM,
+	   "flush when logging is enabled, and after a harvest that reaped something"),
+	IS("log-flush", "dl-if-modified", ON_BOTH, log_flush, DL_IF_MODIFIED,
+	   "flush only if an entry was changed (until 6.0; negative control)"),
+	IS("delete-veto", "veto-none", ON_BOTH, delete_veto, false,
+	   "prepare of a DELETE cannot fail (x86, arm64)"),
+	IS("delete-veto", "veto-arch", ON_BOTH, delete_veto, true,
+	   "the architecture may refuse a DELETE (s390 protected VMs): fail=archveto"),
+	IS("move-log", "bm-reuse", ON_BOTH, move_log, BM_REUSE,
+	   "a slot that moves keeps its dirty bitmap (upstream)"),
+	IS("move-log", "bm-shift", ON_BOTH, move_log, BM_SHIFT,
+	   "its bits are shifted by as much as the slot"),
+	IS("move-log", "bm-clear", ON_BOTH, move_log, BM_CLEAR, "it begins with a clear bitmap"),
+	IS("move-log", "reject-move-log", ON_BOTH, move_log, BM_REJECT,
+	   "a slot that is logged does not move"),
+	IS("dirty-mode", "by-scenario", ON_BOTH, dirty_mode, DIRTY_BY_SCENARIO,
+	   "as manual= and ring= of the scenario say"),
+	IS("dirty-mode", "classic", ON_BOTH, dirty_mode, DIRTY_CLASSIC,
+	   "a bitmap, which KVM_GET_DIRTY_LOG re-arms"),
+	IS("dirty-mode", "manual", ON_BOTH, dirty_mode, DIRTY_MANUAL,
+	   "a bitmap, which KVM_CLEAR_DIRTY_LOG re-arms"),
+	IS("dirty-mode", "manual-initset", ON_BOTH, dirty_mode, DIRTY_MANUAL_INITSET,
+	   "the same, with all bits set at first"),
+	IS("dirty-mode", "ring", ON_BOTH, dirty_mode, DIRTY_RING,
+	   "a ring of 4096 entries a vCPU"),
+	IS("slot-flush", "zap-all", ON_X86, slot_flush, SLOT_FLUSH_ALL,
+	   "a slot change zaps everything (up to 6.11)"),
+	IS("slot-flush", "zap-all-quirk", ON_X86, slot_flush, SLOT_FLUSH_QUIRK,
+	   "everything while KVM_X86_QUIRK_SLOT_ZAP_ALL is on (6.12 on)"),
+	IS("slot-flush", "zap-slot-leafs", ON_X86, slot_flush, SLOT_FLUSH_SLOT,
+	   "a slot change zaps the slot's leaves"),
+	BY("fault-lock", "exclusive", ON_ARM, lock_exclusive,
+	   "faults take mmu_lock for writing (up to 5.17)"),
+	BY("fault-lock", "perm-shared", ON_ARM, lock_perm_shared,
+	   "permission faults of a logged slot take it for reading (5.18 to 6.1)"),
+	IS("fault-lock", "shared", ON_ARM, s2_fault_read_lock, true,
+	   "all faults take it for reading (6.2 on)"),
+	IS("cache", "fwb", ON_ARM, s2_fwb, true, "stage-2 forced write-back"),
+	IS("cache", "nofwb", ON_ARM, s2_fwb, false, "cache maintenance by line"),
+	{ NULL, NULL, 0, 0, 0, NULL, NULL },
+};
+/* clang-format on */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the policies, for model/policy*.c only: the axes and their variants.
+ *
+ * A variant sets one member of struct rules, or more by a function.  What it sets is data too: a
+ * policy has a variant when setting it again would change nothing that belongs to the axis.
+ */
+#ifndef MODEL_POLICY_PRIV_H
+#define MODEL_POLICY_PRIV_H
+
+#include <stddef.h>
+
+#include "model/policy.h"
+
+enum {
+	ON_X86 = 1,
+	ON_ARM = 2,
+	ON_BOTH = 3,
+};
+
+struct variant {
+	const char *axis, *name; /* NULL ends the list; an axis' variants stand together */
+	uint8_t where;           /* ON_* */
+	uint8_t value;           /* for the one-byte member at @offset, without @apply */
+	uint16_t offset;
+	void (*apply)(struct rules *r);
+	const char *text;
+};
+
+extern const struct variant policy_variants[];
+
+/* variant_apply() - sets what the variant stands for. */
+void variant_apply(const struct variant *v, struct rules *r);
+
+/* variant_is_for() - the architecture of @r knows the variant. */
+bool variant_is_for(const struct variant *v, const struct rules *r);
+
+#endif
