@@ -204,79 +204,92 @@ static enum cmd_exit check(struct options *o)
 	return parse_invariants(o) ? CMD_OK : CMD_USAGE;
 }
 
-enum cmd_exit cmd_explore(int argc, char **argv)
+static void options_fini(struct options *o)
 {
-	struct options o = { .jobs = 1 };
+	g_free(o->policy);
+	g_free(o->scenario);
+	g_free(o->inject);
+	g_free(o->geom);
+	g_free(o->invariants);
+	g_free(o->output);
+	g_free(o->files.story);
+	g_free(o->files.svg);
+	g_free(o->files.repro);
+	g_free(o->files.trace);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): a table of options */
+static bool parse(int *argc, char ***argv, struct options *o)
+{
 	const GOptionEntry entries[] = {
-		{ "policy", 'p', 0, G_OPTION_ARG_STRING, &o.policy,
+		{ "policy", 'p', 0, G_OPTION_ARG_STRING, &o->policy,
 		  "Policy line; default: the scenario's", "P" },
-		{ "scenario", 's', 0, G_OPTION_ARG_STRING, &o.scenario, "Explore only this one",
+		{ "scenario", 's', 0, G_OPTION_ARG_STRING, &o->scenario, "Explore only this one",
 		  "NAME" },
-		{ "inject", 'i', 0, G_OPTION_ARG_STRING, &o.inject,
+		{ "inject", 'i', 0, G_OPTION_ARG_STRING, &o->inject,
 		  "Break a rule: one of 's2sim list policies'", "NAME" },
-		{ "geom", 'g', 0, G_OPTION_ARG_STRING, &o.geom,
+		{ "geom", 'g', 0, G_OPTION_ARG_STRING, &o->geom,
 		  "Small granule, such as ept-1x3: index bits and levels", "G" },
-		{ "invariants", 0, 0, G_OPTION_ARG_STRING, &o.invariants,
+		{ "invariants", 0, 0, G_OPTION_ARG_STRING, &o->invariants,
 		  "Ask about these only; default: all", "A,B" },
-		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o.jobs, "Threads; the answer is the same",
+		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Threads; the answer is the same",
 		  "N" },
-		{ "depth-first", 0, 0, G_OPTION_ARG_NONE, &o.depth_first,
+		{ "depth-first", 0, 0, G_OPTION_ARG_NONE, &o->depth_first,
 		  "Depth first: less memory, longer counterexamples", NULL },
-		{ "keep-going", 'k', 0, G_OPTION_ARG_NONE, &o.keep_going,
+		{ "keep-going", 'k', 0, G_OPTION_ARG_NONE, &o->keep_going,
 		  "Go on after a violation, and show the first of each invariant", NULL },
-		{ "no-progress", 0, 0, G_OPTION_ARG_NONE, &o.no_progress,
+		{ "no-progress", 0, 0, G_OPTION_ARG_NONE, &o->no_progress,
 		  "Do not look for endless retries, which takes memory", NULL },
-		{ "reduce", 0, 0, G_OPTION_ARG_NONE, &o.reduce,
+		{ "reduce", 0, 0, G_OPTION_ARG_NONE, &o->reduce,
 		  "Partial-order reduction: quiet steps are not interleaved; no search for endless "
 		  "retries",
 		  NULL },
-		{ "max-states", 0, 0, G_OPTION_ARG_INT, &o.max_states, "Stop after so many", "N" },
-		{ "max-depth", 0, 0, G_OPTION_ARG_INT, &o.max_depth, "Stop at so many moves", "N" },
-		{ "tables", 0, 0, G_OPTION_ARG_INT, &o.tables, "Room for table pages; 24", "N" },
-		{ "slots", 0, 0, G_OPTION_ARG_INT, &o.slots, "Room for memslots; 4", "N" },
-		{ "words", 0, 0, G_OPTION_ARG_INT, &o.words, "Room for bitmaps, in words; 32",
+		{ "max-states", 0, 0, G_OPTION_ARG_INT, &o->max_states, "Stop after so many", "N" },
+		{ "max-depth", 0, 0, G_OPTION_ARG_INT, &o->max_depth, "Stop at so many moves",
 		  "N" },
-		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o.tlb, "Room in a vCPU's TLB; 12", "N" },
-		{ "pml", 0, 0, G_OPTION_ARG_INT, &o.pml, "Entries of a PML buffer; 4", "N" },
-		{ "story", 0, 0, G_OPTION_ARG_FILENAME, &o.files.story,
+		{ "tables", 0, 0, G_OPTION_ARG_INT, &o->tables, "Room for table pages; 24", "N" },
+		{ "slots", 0, 0, G_OPTION_ARG_INT, &o->slots, "Room for memslots; 4", "N" },
+		{ "words", 0, 0, G_OPTION_ARG_INT, &o->words, "Room for bitmaps, in words; 32",
+		  "N" },
+		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o->tlb, "Room in a vCPU's TLB; 12", "N" },
+		{ "pml", 0, 0, G_OPTION_ARG_INT, &o->pml, "Entries of a PML buffer; 4", "N" },
+		{ "story", 0, 0, G_OPTION_ARG_FILENAME, &o->files.story,
 		  "Write the first counterexample there as a table, and not into the report",
 		  "FILE" },
-		{ "svg", 0, 0, G_OPTION_ARG_FILENAME, &o.files.svg, "... as a sequence diagram",
+		{ "svg", 0, 0, G_OPTION_ARG_FILENAME, &o->files.svg, "... as a sequence diagram",
 		  "FILE" },
-		{ "repro", 0, 0, G_OPTION_ARG_FILENAME, &o.files.repro,
+		{ "repro", 0, 0, G_OPTION_ARG_FILENAME, &o->files.repro,
 		  "... as a C program for a real KVM", "FILE.c" },
-		{ "trace", 0, 0, G_OPTION_ARG_FILENAME, &o.files.trace,
+		{ "trace", 0, 0, G_OPTION_ARG_FILENAME, &o->files.trace,
 		  "... as a scenario with a schedule, for 's2sim replay'", "FILE.scn" },
-		{ "no-shrink", 0, 0, G_OPTION_ARG_NONE, &o.no_shrink,
+		{ "no-shrink", 0, 0, G_OPTION_ARG_NONE, &o->no_shrink,
 		  "Show the counterexample as it was found, not in a smaller scenario", NULL },
-		{ "matrix", 0, 0, G_OPTION_ARG_NONE, &o.matrix,
+		{ "matrix", 0, 0, G_OPTION_ARG_NONE, &o->matrix,
 		  "Explore with each injection, and print which invariant notices which", NULL },
-		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "As JSON", NULL },
-		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output, "Write there, not to stdout",
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &o->json, "As JSON", NULL },
+		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output, "Write there, not to stdout",
 		  "OUT" },
 		G_OPTION_ENTRY_NULL
 	};
+
+	return cmd_parse(argc, argv, "FILE...",
+			 "Tries every order of the steps of a small scenario and says whether the "
+			 "invariants hold, or shows a shortest way to break one.",
+			 entries);
+}
+
+enum cmd_exit cmd_explore(int argc, char **argv)
+{
+	struct options o = { .jobs = 1 };
 	enum cmd_exit code = CMD_USAGE;
 
-	if (!cmd_parse(&argc, &argv, "FILE...",
-		       "Tries every order of the steps of a small scenario and says whether the "
-		       "invariants hold, or shows a shortest way to break one.",
-		       entries))
+	if (!parse(&argc, &argv, &o))
 		goto out;
 	if (argc < 2)
 		cmd_fail(code, "explore", "operands, expected at least one FILE, found none");
 	else if (check(&o) == CMD_OK)
 		code = run(argv + 1, argc - 1, &o);
 out:
-	g_free(o.policy);
-	g_free(o.scenario);
-	g_free(o.inject);
-	g_free(o.geom);
-	g_free(o.invariants);
-	g_free(o.output);
-	g_free(o.files.story);
-	g_free(o.files.svg);
-	g_free(o.files.repro);
-	g_free(o.files.trace);
+	options_fini(&o);
 	return code;
 }
