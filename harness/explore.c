@@ -15,6 +15,8 @@ enum {
 	TICK_ROUNDS = 16,
 };
 
+const char explore_deadlock[] = "nobody can move, and the program has not ended";
+
 /* ---- the start ------------------------------------------------------------------------------ */
 
 static const char *small_geom(const struct rules *r)
@@ -106,6 +108,48 @@ static bool run_setup(struct explore_start *s, GError **error)
 	return true;
 }
 
+enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
+		      struct witness *out)
+{
+	enum inv inv;
+
+	inv_ghost(t);
+	inv = inv_check(t, mask, out);
+	inv_ghost_end(t);
+	if (!inv && moves_done(m, t->after) && !t->after->st->deferred && !t->after->st->grace)
+		inv = inv_check_end(t->after, mask, out);
+	return inv;
+}
+
+char *explore_why(const char *why, const gfn_t *gfn)
+{
+	return gfn ? g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", why, *gfn)
+		   : g_strdup(why);
+}
+
+/* The moves that come before what is explored. */
+static bool run_after(struct explore_start *s, const GArray *path, GError **error)
+{
+	struct note notes[NOTES_MAX];
+	struct ctx c = ctx_for(s->vm, notes);
+	struct vm *before = vm_new(s->vm->cfg);
+	struct witness wit;
+	bool ok = true;
+
+	for (guint i = 0; ok && i < path->len; i++) {
+		struct transition t = { .before = before, .after = s->vm, .c = &c };
+
+		t.mv = g_array_index(path, struct move, i);
+		vm_copy(before, s->vm);
+		t.line = moves_line(s->moves, before, t.mv);
+		ok = moves_make(s->moves, &c, t.mv, error);
+		if (ok)
+			(void)explore_look(s->moves, &t, 0, &wit);
+	}
+	vm_free(before);
+	return ok;
+}
+
 bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error)
 {
 	struct vm_cfg vm_cfg = { .nr_vcpus = 0 };
@@ -118,7 +162,8 @@ bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GEr
 	out->vm = lines.vm = vm_new(&vm_cfg);
 	setup_contents(out->vm, &work);
 	out->moves = moves_new(&lines, out->vm, cfg->lines, error);
-	if (out->moves && run_setup(out, error))
+	if (out->moves && run_setup(out, error) &&
+	    (!cfg->after || run_after(out, cfg->after, error)))
 		return true;
 	explore_start_fini(out);
 	return false;
@@ -169,12 +214,7 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
 	    !need_room(w->child, &w->error))
 		return false;
-	inv_ghost(&t);
-	f->inv = (uint8_t)inv_check(&t, r->mask, &wit);
-	inv_ghost_end(&t);
-	if (!f->inv && moves_done(r->start.moves, w->child) && !w->child->st->deferred &&
-	    !w->child->st->grace)
-		f->inv = (uint8_t)inv_check_end(w->child, r->mask, &wit);
+	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
 	state_diff(w->child, w->parent, &w->changed);
@@ -209,7 +249,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 
 	if (n == 0 && !moves_done(r->start.moves, w->parent)) {
 		f.inv = INV_PROG;
-		f.why = "nobody can move, and the program has not ended";
+		f.why = explore_deadlock;
 		f.gfn = UINT64_MAX;
 		f.known = at->number;
 		f.mv.kind = NR_MOVE_KINDS;
@@ -328,9 +368,7 @@ static void add_finding(struct explore_run *r, const struct found *f)
 	r->found_mask |= BIT(f->inv);
 	x = g_new0(struct explore_finding, 1);
 	x->inv = (enum inv)f->inv;
-	x->why = f->gfn == UINT64_MAX
-			 ? g_strdup(f->why)
-			 : g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", f->why, f->gfn);
+	x->why = explore_why(f->why, f->gfn != UINT64_MAX ? &f->gfn : NULL);
 	x->path = explore_path(r, f->from);
 	if (f->mv.kind != NR_MOVE_KINDS)
 		g_array_append_val(x->path, f->mv);

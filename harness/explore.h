@@ -43,9 +43,10 @@ struct explore_cfg {
 	uint32_t max_depth;  /* 0: no bound */
 	unsigned int jobs;   /* threads, at least 1 */
 	bool depth_first;
-	bool keep_going;  /* go on behind violations: the first of each invariant is kept */
-	bool no_progress; /* do not look for cycles, which saves 8 bytes a transition */
-	bool reduce;      /* quiet steps are not interleaved; implies .no_progress */
+	bool keep_going;    /* go on behind violations: the first of each invariant is kept */
+	bool no_progress;   /* do not look for cycles, which saves 8 bytes a transition */
+	bool reduce;        /* quiet steps are not interleaved; implies .no_progress */
+	const GArray *after; /* struct move: made before all else; NULL: none */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
@@ -82,8 +83,18 @@ struct explore_start {
 	struct moves *moves;
 };
 
-/* explore_start() - the VM at the first `par`; explore_start_fini() frees it. */
+/* explore_start() - the VM at the first `par`, or after cfg->after; explore_start_fini() frees it. */
 bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error);
 void explore_start_fini(struct explore_start *s);
+
+/* explore_look() - which invariant of @mask a move that was made breaks; keeps the history up to date. */
+enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
+		      struct witness *out);
+
+/* explore_why() - a finding's sentence, with the page that it is about; @gfn may be NULL; caller owns. */
+char *explore_why(const char *why, const gfn_t *gfn);
+
+/* Why INV-PROG is violated where nobody can move. */
+extern const char explore_deadlock[];
 
 #endif

@@ -47,6 +47,22 @@ static void add_path(GString *out, const struct explore_cfg *cfg, const struct e
 	story_free(story);
 }
 
+static void add_finding(GString *out, bool paths, const struct explore_cfg *cfg,
+			const struct explore_finding *f)
+{
+	g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT " states)\n",
+			       inv_name(f->inv), f->why, f->path->len, f->states);
+	if (paths)
+		add_path(out, cfg, f);
+}
+
+static void add_shrunk(GString *out, const struct shrunk *s)
+{
+	g_string_append_printf(out, "  shrunk: %u lines -> %u, %u vCPUs -> %u%s\n", s->lines_before,
+			       s->lines_after, s->vcpus_before, s->scenario.vcpus,
+			       s->stopped ? "; more was not tried" : "");
+}
+
 static void add_verdict(GString *out, const struct explore_result *r)
 {
 	if (r->findings->len)
@@ -59,7 +75,7 @@ static void add_verdict(GString *out, const struct explore_result *r)
 }
 
 static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
-		     const struct explore_result *r)
+		     const struct explore_result *r, const struct explore_extra *x)
 {
 	double rate = r->seconds > 0 ? (double)r->transitions / r->seconds : 0;
 
@@ -75,14 +91,15 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 	if (r->bound)
 		g_string_append_printf(out, "  stopped at %s\n", r->bound);
 	for (guint i = 0; i < r->findings->len; i++) {
-		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
+		bool small = i == 0 && x->shrunk;
 
-		g_string_append_printf(out,
-				       "  %s: %s, after %u moves (%" G_GUINT64_FORMAT " states)\n",
-				       inv_name(f->inv), f->why, f->path->len, f->states);
-		if (paths)
-			add_path(out, cfg, f);
+		if (small)
+			add_shrunk(out, x->shrunk);
+		add_finding(out, paths, small ? &x->shrunk->cfg : cfg,
+			    small ? x->shrunk->finding : g_ptr_array_index(r->findings, i));
 	}
+	if (x->expects)
+		g_string_append_printf(out, "  %sas expected\n", x->met ? "" : "not ");
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
@@ -112,25 +129,45 @@ static void put_counts(JsonBuilder *b, uint64_t states, uint64_t transitions, ui
 	json_builder_add_boolean_value(b, complete);
 }
 
+/* What was taken from the scenario, which the counterexample is of. */
+static void put_shrunk(JsonBuilder *b, const struct shrunk *s)
+{
+	json_builder_set_member_name(b, "shrunk");
+	if (!s) {
+		json_builder_add_null_value(b);
+		return;
+	}
+	json_builder_begin_object(b);
+	put_int(b, "lines_before", s->lines_before);
+	put_int(b, "lines", s->lines_after);
+	put_int(b, "vcpus_before", s->vcpus_before);
+	put_int(b, "vcpus", s->scenario.vcpus);
+	put_int(b, "states", s->states);
+	json_builder_end_object(b);
+}
+
 static void put_violations(JsonBuilder *b, const struct explore_cfg *cfg,
-			   const struct explore_result *r, const char *path)
+			   const struct explore_result *r, const struct explore_extra *x)
 {
 	for (guint i = 0; i < r->findings->len; i++) {
-		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
+		const struct shrunk *small = i == 0 ? x->shrunk : NULL;
+		const struct explore_finding *f =
+			small ? small->finding : g_ptr_array_index(r->findings, i);
 
 		json_builder_begin_object(b);
 		put_string(b, "invariant", inv_name(f->inv));
 		put_int(b, "steps", f->path->len);
-		put_string(b, "counterexample", i == 0 ? path : NULL);
+		put_string(b, "counterexample", i == 0 ? x->path : NULL);
 		put_string(b, "scenario", cfg->scenario->name);
 		put_string(b, "why", f->why);
 		put_int(b, "states_before", f->states);
+		put_shrunk(b, small);
 		json_builder_end_object(b);
 	}
 }
 
 static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
-		     const struct explore_result *r, const char *path)
+		     const struct explore_result *r, const struct explore_extra *x)
 {
 	JsonBuilder *b = out->scenarios;
 
@@ -141,12 +178,17 @@ static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 	put_string(b, "bound", r->bound);
 	put_counts(b, r->states, r->transitions, r->depth, r->complete);
 	put_int(b, "bytes", r->bytes);
+	json_builder_set_member_name(b, "as_expected");
+	if (x->expects)
+		json_builder_add_boolean_value(b, x->met);
+	else
+		json_builder_add_null_value(b);
 	json_builder_set_member_name(b, "violations");
 	json_builder_begin_array(b);
-	put_violations(b, cfg, r, path);
+	put_violations(b, cfg, r, x);
 	json_builder_end_array(b);
 	json_builder_end_object(b);
-	put_violations(out->violations, cfg, r, path);
+	put_violations(out->violations, cfg, r, x);
 }
 
 static void end_json(struct explore_report *r)
@@ -180,7 +222,7 @@ static void end_json(struct explore_report *r)
 /* ---- both ----------------------------------------------------------------------------------- */
 
 void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
-			const struct explore_result *result, const char *path)
+			const struct explore_result *result, const struct explore_extra *extra)
 {
 	if (r->n++ == 0)
 		r->policy = g_strdup(cfg->policy);
@@ -191,9 +233,9 @@ void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
 	r->depth = MAX(r->depth, result->depth);
 	r->complete &= result->complete;
 	if (r->scenarios)
-		add_json(r, cfg, result, path);
+		add_json(r, cfg, result, extra);
 	else
-		add_text(r->text, r->paths, cfg, result);
+		add_text(r->text, r->paths, cfg, result, extra);
 }
 
 GString *explore_report_end(struct explore_report *r)

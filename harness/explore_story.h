@@ -7,7 +7,7 @@
 
 /* Names of files, NULL: not wanted. All for the first finding of a run. */
 struct explore_files {
-	char *story, *svg, *repro;
+	char *story, *svg, *repro, *trace;
 	bool written;
 };
 
@@ -15,8 +15,11 @@ struct explore_files {
 bool explore_files_check(const struct explore_files *files, const struct explore_cfg *cfg,
 			 GError **error);
 
-/* explore_files_write() - for the first finding of @result, unless an earlier one has them already. */
+/* explore_files_next() - name of the file that will hold the next finding; NULL: none will. */
+const char *explore_files_next(const struct explore_files *files);
+
+/* explore_files_write() - for a finding of @cfg, unless an earlier one has them already. */
 bool explore_files_write(struct explore_files *files, const struct explore_cfg *cfg,
-			 const struct explore_result *result, GError **error);
+			 const struct explore_finding *f, GError **error);
 
 #endif

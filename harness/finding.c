@@ -25,14 +25,10 @@ struct walk_on {
 static const struct witness *last_look(const struct walk_on *w, struct transition *t,
 				       struct witness *wit)
 {
-	enum inv inv = w->f->inv;
+	enum inv inv = explore_look(w->start.moves, t, BIT(w->f->inv), wit);
 
-	if (inv == INV_PROG)
+	if (w->f->inv == INV_PROG)
 		return NULL;
-	if (inv == INV_REST)
-		inv = inv_check_end(t->after, BIT(inv), wit);
-	else
-		inv = inv_check(t, BIT(inv), wit);
 	g_assert(inv == w->f->inv);
 	return wit;
 }
@@ -53,10 +49,10 @@ static void make_move(struct walk_on *w, unsigned int i)
 	if (!moves_make(w->start.moves, &w->c, t.mv, &error))
 		g_error("%s", error->message);
 	m.ends = w->c.finished;
-	inv_ghost(&t);
 	if (i + 1 == w->f->path->len)
 		m.wit = last_look(w, &t, &wit);
-	inv_ghost_end(&t);
+	else
+		(void)explore_look(w->start.moves, &t, 0, &wit);
 	w->v->move(w->arg, &m);
 }
 
