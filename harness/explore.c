@@ -61,16 +61,17 @@ static struct ctx ctx_for(struct vm *vm, struct note *notes)
 	return (struct ctx){ .vm = vm, .rules = &vm->cfg->rules, .notes = notes };
 }
 
-static bool need_room(const struct vm *vm, GError **error)
+static bool need_room(const struct ctx *c, GError **error)
 {
-	const struct vm_limits *l = &vm->cfg->limits;
-	uint32_t used = vm->pt.head->nr_live + vm->pt.head->nr_unlinked;
+	const struct vm_limits *l = &c->vm->cfg->limits;
+	uint32_t used = c->vm->pt.head->nr_live + c->vm->pt.head->nr_unlinked;
 
-	if (used + 1 < l->nr_tables)
+	if (!c->short_of && used + 1 < l->nr_tables)
 		return true;
 	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-		    "scope: expected room for all table pages, found --tables=%u used up",
-		    l->nr_tables);
+		    "scope: expected room for all %s=%u used up",
+		    c->short_of ? c->short_of : "table pages, found --tables",
+		    c->short_of ? c->vm->cfg->tlb.capacity : l->nr_tables);
 	return false;
 }
 
@@ -99,7 +100,7 @@ static bool run_setup(struct explore_start *s, GError **error)
 			t.mv = list[n - 1];
 		t.line = moves_line(s->moves, before, t.mv);
 		t.before = before;
-		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(s->vm, error))
+		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(&c, error))
 			return false;
 		inv_ghost(&t);
 		inv_ghost_end(&t);
@@ -212,7 +213,7 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	w->ctx.work.guest_entry = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
-	    !need_room(w->child, &w->error))
+	    !need_room(&w->ctx, &w->error))
 		return false;
 	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
 	f->why = f->inv ? wit.why : NULL;

@@ -94,8 +94,7 @@ struct ctx {
 	uint16_t pick;    /* answer to the next pick() */
 	uint16_t pick_of; /* how many answers the step's pick() had; 0: it had none */
 	uint8_t nr_notes; /* of this step */
-	const char *
-		short_of; /* of an exploration's scope: what there was no room for; NULL: nothing */
+	const char *short_of; /* of the scope of an exploration: what was used up; or NULL */
 	struct note *notes; /* NOTES_MAX of them; NULL: nobody reads them */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);

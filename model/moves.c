@@ -192,11 +192,22 @@ static unsigned int group_done(const GArray *items, uint64_t done, uint8_t group
 	return n;
 }
 
+/* Lines of a group from @from on that have not begun. */
+static unsigned int group_left(const GArray *items, uint64_t done, uint8_t group, uint32_t from)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = from; i < items->len; i++)
+		n += item_at(items, i)->group == group && !(done >> i & 1);
+	return n;
+}
+
 /* Lines that an idle actor may begin, a bit each. */
 static uint64_t may_begin(const GArray *items, uint64_t done)
 {
 	for (uint32_t i = 0; i < items->len; i++) {
 		const struct move_item *it = item_at(items, i);
+		unsigned int begun;
 		uint64_t can = 0;
 		uint32_t last;
 
@@ -204,10 +215,13 @@ static uint64_t may_begin(const GArray *items, uint64_t done)
 			continue;
 		if (!it->group)
 			return BIT(i);
-		if (group_done(items, done, it->group, &last) == it->of)
+		begun = group_done(items, done, it->group, &last);
+		if (begun == it->of)
 			continue;
+		/* in their order: those behind must be enough */
 		for (uint32_t j = it->fixed ? MAX(i, last) : i; j < items->len; j++)
-			if (item_at(items, j)->group == it->group && !(done >> j & 1))
+			if (item_at(items, j)->group == it->group && !(done >> j & 1) &&
+			    (!it->fixed || begun + group_left(items, done, it->group, j) >= it->of))
 				can |= BIT(j);
 		if (can)
 			return can;
