@@ -5,8 +5,8 @@
 
 enum {
 	/* states of all candidates together: so many, or so many times those of the finding */
-	BUDGET_STATES = 1 << 21,
-	BUDGET_FACTOR = 16,
+	BUDGET_STATES = 1 << 20,
+	BUDGET_FACTOR = 4,
 };
 
 /* ---- drafts ---------------------------------------------------------------------------------- */

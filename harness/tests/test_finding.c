@@ -12,7 +12,7 @@
 #include "harness/repro_priv.h"
 #include "harness/story_from.h"
 #include "harness/story_priv.h"
-#include "traces/record.h"
+#include "harness/tests/told.h"
 
 #define X86 "x86-6.12+machine=ept"
 #define ARM "arm64-6.12"
@@ -51,52 +51,6 @@
 	"guest read vcpu=1 gpa=0x6000\n"                                                           \
 	"join\n"                                                                                   \
 	"op get_dirty slot=0\n"
-
-/* An exploration of one text. */
-struct told {
-	struct record *file;
-	struct lang_scenario scenario;
-	GPtrArray *lines;
-	struct explore_cfg cfg;
-	struct explore_result *result;
-	const struct explore_finding *f;
-};
-
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a file's text, then a line */
-static void told_init(struct told *t, const char *text, const char *policy)
-{
-	const struct record_scenario *scen;
-	GError *error = NULL;
-
-	*t = (struct told){ .file = record_parse(text, strlen(text), "test.scn", &error) };
-	ck_assert_msg(t->file != NULL, "%s", error ? error->message : "");
-	scen = g_ptr_array_index(t->file->scenarios, 0);
-	t->scenario = scen->header.u.scenario;
-	t->lines = g_ptr_array_new();
-	for (guint i = 0; i < scen->steps->len; i++)
-		g_ptr_array_add(t->lines,
-				&((struct record_step *)g_ptr_array_index(scen->steps, i))->input);
-	t->cfg = (struct explore_cfg){
-		.scenario = &t->scenario, .lines = t->lines, .policy = policy, .jobs = 1
-	};
-}
-
-static void explore_it(struct told *t)
-{
-	GError *error = NULL;
-
-	t->result = explore(&t->cfg, &error);
-	ck_assert_msg(t->result != NULL, "%s", error ? error->message : "");
-	ck_assert_uint_gt(t->result->findings->len, 0);
-	t->f = g_ptr_array_index(t->result->findings, 0);
-}
-
-static void told_fini(struct told *t)
-{
-	explore_result_free(t->result);
-	g_ptr_array_unref(t->lines);
-	record_free(t->file);
-}
 
 static const struct {
 	const char *text, *policy;
@@ -168,7 +122,7 @@ START_TEST(a_story_says_what_happened)
 	struct story *s;
 
 	told_init(&t, cases[_i].text, cases[_i].policy);
-	explore_it(&t);
+	told_explore(&t);
 	ck_assert_str_eq(inv_name(t.f->inv), inv_name(cases[_i].inv));
 	s = story_from_finding(&t.cfg, t.f);
 	for (const char *const *part = cases[_i].in_table; *part; part++) {
@@ -210,7 +164,7 @@ START_TEST(no_move_is_left_out)
 	unsigned ops = 0;
 
 	told_init(&t, cases[_i].text, cases[_i].policy);
-	explore_it(&t);
+	told_explore(&t);
 	s = story_from_finding(&t.cfg, t.f);
 	ck_assert_uint_eq(story_number(s, s->steps->len - 1), t.f->path->len);
 	for (guint i = 0; i < s->steps->len; i++) {
@@ -235,7 +189,7 @@ START_TEST(quiet_steps_are_folded)
 	struct story *s;
 
 	told_init(&t, cases[_i].text, cases[_i].policy);
-	explore_it(&t);
+	told_explore(&t);
 	s = story_from_finding(&t.cfg, t.f);
 	ck_assert_uint_lt(s->steps->len, t.f->path->len);
 	for (guint i = 0; i + 1 < s->steps->len; i++) {
@@ -257,7 +211,7 @@ START_TEST(the_same_finding_gives_the_same_story_and_program)
 	struct told t;
 
 	told_init(&t, cases[_i].text, cases[_i].policy);
-	explore_it(&t);
+	told_explore(&t);
 	for (unsigned i = 0; i < 2; i++) {
 		struct story *s = story_from_finding(&t.cfg, t.f);
 
@@ -341,7 +295,7 @@ static GString *program_of(struct told *t, const char *text, const char *policy)
 	GError *error = NULL;
 
 	told_init(t, text, policy);
-	explore_it(t);
+	told_explore(t);
 	ck_assert_msg(repro_print(&t->cfg, t->f, NULL, out, &error), "%s",
 		      error ? error->message : "");
 	return out;
