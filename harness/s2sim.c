@@ -19,6 +19,8 @@ static const struct {
 	{ "run", "FILE", "run a scenario in simulated time: what it costs", cmd_run },
 	{ "replay", "FILE", "run a scenario file's or record's inputs, print a record",
 	  cmd_replay },
+	{ "explore", "FILE", "every order of a small scenario's steps: do the invariants hold",
+	  cmd_explore },
 	{ "conform", "LOG...", "replay recorded logs and compare each observation", cmd_conform },
 	{ "list", "WHAT", "what there is: policies, axes, the scenarios of a file", cmd_list },
 };
@@ -62,7 +64,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return (int)commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr,
-		"s2sim: unknown command, expected one of run replay conform list, found '%s'\n",
+		"s2sim: unknown command, expected one of run replay explore conform list, found '%s'\n",
 		argv[1]);
 	return CMD_USAGE;
 }

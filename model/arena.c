@@ -53,7 +53,7 @@ struct vm *vm_new(const struct vm_cfg *cfg)
 	lay_out(cfg, a, vm, a->base);
 	*vm->cfg = *cfg;
 	vm->arena = a;
-	vm->nr_actors = cfg->nr_vcpus + 2;
+	vm->nr_actors = vm_cfg_actors(cfg);
 	vm->pt.geom = cfg->geom;
 	vm->pt.fmt = cfg->rules.arch == PT_X86
 			     ? &x86_fmt_get((enum x86_spte_version)cfg->rules.spte_version,
@@ -67,7 +67,7 @@ struct vm *vm_new(const struct vm_cfg *cfg)
 	vm->st->next_pfn = 2ULL << cfg->geom.index_bits;
 	vm->st->words_used = 1;
 	for (uint32_t v = 0; v < cfg->nr_vcpus; v++) {
-		vm->vcpus[v].pml_index = PML_ENTRIES - 1;
+		vm->vcpus[v].pml_index = (uint16_t)(vm_cfg_pml(cfg) - 1);
 		vm->vcpus[v].requests = cfg->rules.first_requests;
 	}
 	for (unsigned int as = 0; as < VM_MAX_AS; as++)

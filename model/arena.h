@@ -31,20 +31,23 @@ enum region {
 #define POOL_LIST(X)                                                                               \
 	X(cfg, struct vm_cfg, REGION_CFG, 1)                                                       \
 	X(st, struct vm_state, REGION_STATE, 1)                                                    \
-	X(actors, struct actor, REGION_STATE, c->nr_vcpus + 2ULL)                                  \
-	X(scratch, struct scratch, REGION_STATE, c->nr_vcpus + 2ULL)                               \
-	X(ops, struct op, REGION_STATE, c->nr_vcpus + 2ULL)                                        \
+	X(actors, struct actor, REGION_STATE, vm_cfg_actors(c))                                    \
+	X(scratch, struct scratch, REGION_STATE, vm_cfg_actors(c))                                 \
+	X(ops, struct op, REGION_STATE, vm_cfg_actors(c))                                          \
+	X(progress, struct progress, REGION_STATE, c->free_order ? vm_cfg_actors(c) : 0)           \
 	X(vcpus, struct vcpu, REGION_STATE, c->nr_vcpus)                                           \
 	X(slots, struct memslot, REGION_STATE, memslot_objects(&c->limits))                        \
 	X(set_ids, uint16_t, REGION_STATE, 4ULL * c->limits.nr_slots)                              \
-	X(pml, gpa_t, REGION_STATE, c->rules.pml ? (uint64_t)c->nr_vcpus *PML_ENTRIES : 0)         \
+	X(pml, gpa_t, REGION_STATE, c->rules.pml ? (uint64_t)c->nr_vcpus *vm_cfg_pml(c) : 0)       \
 	X(rings, struct ring_entry, REGION_STATE, (uint64_t)c->nr_vcpus * c->ring_entries)         \
 	X(tlbs, uint64_t, REGION_STATE, c->nr_vcpus *vtlb_words(c))                                \
 	X(units, struct host_unit, REGION_STATE, c->limits.nr_units)                               \
 	X(pages, struct host_page, REGION_STATE, c->limits.nr_pages)                               \
 	X(words, uint64_t, REGION_STATE, c->limits.nr_words)                                       \
 	X(pt.meta, struct pt_meta, REGION_STATE, c->limits.nr_tables)                              \
-	X(pt.entries, pte_t, REGION_STATE, (uint64_t)c->limits.nr_tables << c->geom.index_bits)
+	X(pt.entries, pte_t, REGION_STATE, (uint64_t)c->limits.nr_tables << c->geom.index_bits)    \
+	X(ghost, struct ghost, REGION_GHOST, c->free_order ? 1 : 0)                                \
+	X(ghost_line, struct ghost_line, REGION_GHOST, c->free_order ? vm_cfg_actors(c) : 0)
 
 struct arena {
 	uint8_t *base;

@@ -52,8 +52,19 @@ int clear_dirty_check(const struct vm *vm, const struct op *op, uint32_t *slot)
 	return 0;
 }
 
+static void note_pages(struct ctx *c, enum note_kind kind, uint32_t slot, uint64_t first,
+		       uint64_t mask)
+{
+	note(c, &(struct note){ .kind = (uint8_t)kind,
+				.slot = slot,
+				.gfn = c->vm->slots[slot].base_gfn + first,
+				.n = mask });
+}
+
 static void emit_dirty(struct ctx *c, uint32_t slot, const uint64_t *words)
 {
+	for (uint64_t i = 0; c->notes && i < bitmap_words(c->vm->slots[slot].npages); i++)
+		note_pages(c, NOTE_REPORTED, slot, 64 * i, words[i]);
 	emit(c, &(struct event){ .kind = EV_DIRTY,
 				 .gfn = c->vm->ops[c->me_nr].slot,
 				 .n = c->vm->slots[slot].npages,
@@ -192,6 +203,7 @@ PROC(clear_dirty_log)
 		if (!f->word)
 			continue;
 		c->vm->words[f->base + f->i] &= ~f->word;
+		note_pages(c, NOTE_ASKED, f->slot, 64ULL * f->i, f->word);
 		f->any = 1;
 		STEP("clear_dirty_log:andnot");
 		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
@@ -277,6 +289,7 @@ PROC(reset_dirty_rings)
 			f->any = 1;
 			if (!f->slot)
 				continue;
+			note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
 			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,

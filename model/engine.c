@@ -205,6 +205,7 @@ unsigned int pick(struct ctx *c, unsigned int n)
 	unsigned int answer = c->pick < n ? c->pick : 0;
 
 	c->nr_picks++;
+	c->pick_of = (uint16_t)n;
 	c->pick = 0;
 	return answer;
 }

@@ -50,6 +50,30 @@ enum flow {
 
 enum {
 	WOKE_MAX = 16,
+	NOTES_MAX = 8,
+};
+
+/* What a step did that the state before and after it does not show; for invariants. */
+enum note_kind {
+	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn */
+	NOTE_EXIT,     /* an access became an exit: gfn, acc, n=enum exit_kind */
+	NOTE_REPORTED, /* a harvest hands dirty pages to user space: slot, gfn of bit 0, n=bits */
+	NOTE_ASKED,    /* CLEAR took pages that user space knows of: as above */
+	NOTE_STOPPED,  /* invalidate_range_start returns: gfn, n=pages; one a slot part */
+	NOTE_RESUMED,  /* invalidate_range_end begins: the same */
+	NOTE_LOGGED,   /* the hardware set D of a page whose slot is logged: gfn */
+	NOTE_CLOSED,   /* readers of the slot set before the last swap have left */
+	NOTE_WARN,     /* a path that the kernel guards with a WARN: what */
+};
+
+struct note {
+	uint8_t kind;
+	uint8_t acc;
+	uint32_t slot;
+	gfn_t gfn;
+	uint64_t n;
+	kvm_pfn_t pfn;
+	const char *what; /* constant */
 };
 
 /* One step's surroundings; never in the arena. */
@@ -65,7 +89,12 @@ struct ctx {
 	uint8_t nr_woke;
 	uint8_t nr_picks;
 	uint8_t locks; /* bit per lock taken or dropped */
-	uint16_t pick; /* answer to the next pick() */
+	int ret;            /* of the line that a move ended, see moves.h */
+	bool finished;      /* it ended one */
+	uint16_t pick;      /* answer to the next pick() */
+	uint16_t pick_of;   /* how many answers the step's pick() had; 0: it had none */
+	uint8_t nr_notes;   /* of this step */
+	struct note *notes; /* NOTES_MAX of them; NULL: nobody reads them */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);
 	void *event_arg;
@@ -183,6 +212,15 @@ void wake(struct ctx *c, uint16_t obj);
 
 /* pick() - nondeterminism: 0..n-1, before the step's first write.  Script answers 0. */
 unsigned int pick(struct ctx *c, unsigned int n);
+
+/* note() - for invariants; costs nothing while nobody reads. */
+static inline void note(struct ctx *c, const struct note *n)
+{
+	if (!c->notes)
+		return;
+	g_assert(c->nr_notes < NOTES_MAX);
+	c->notes[c->nr_notes++] = *n;
+}
 
 /* Emits an event if somebody listens. */
 static inline void emit(struct ctx *c, const struct event *e)

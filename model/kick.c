@@ -61,6 +61,7 @@ bool ack_rule_enabled(const struct vm *vm, uint32_t v)
 void ack_rule(struct ctx *c, uint32_t v)
 {
 	c->vm->vcpus[v].kicked = 0;
+	c->vm->vcpus[v].stopped = c->vm->vcpus[v].mode == EXITING_GUEST_MODE;
 	c->vm->vcpus[v].acks_for = 0;
 	wake(c, OBJ_ACKS);
 }

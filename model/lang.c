@@ -57,6 +57,7 @@ static const struct lang_choice choices_pattern[] = { { "seq", LANG_PATTERN_SEQ 
 						      { "chase", LANG_PATTERN_CHASE },
 						      { NULL, 0 } };
 static const struct lang_choice choices_until[] = { { "join", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_choose[] = { { "any", 0 }, { "fixed", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
 						    { "release", LANG_ORDER_RELEASE },
 						    { NULL, 0 } };
@@ -78,6 +79,7 @@ static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELA
 	TIME("at", when.at, 0), \
 	TIME("delay", when.delay, 0), \
 	NUMBER("repeat", FIELD_DEC, NEED_NO, when.repeat, 1, UINT32_MAX, 1), \
+	NUMBER("by", FIELD_DEC, NEED_NO, when.by, 0, LANG_THREADS_MAX - 1, 0), \
 	END_OF_FIELDS
 #define END_OF_FIELDS \
 	{ NULL, FIELD_DEC, NEED_NO, 0, 0, 0, 0, 0, NULL }
@@ -183,6 +185,11 @@ static const struct lang_field fields_phase[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.phase.name),
 	END_OF_FIELDS,
 };
+static const struct lang_field fields_choose[] = {
+	NUMBER("n", FIELD_DEC, NEED_YES, u.choose.n, 1, 64, 0),
+	CHOICE("order", NEED_NO, u.choose.fixed, 0, choices_choose),
+	END_OF_FIELDS,
+};
 static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	END_OF_ACTOR_FIELDS,
@@ -231,6 +238,8 @@ static const struct lang_shape shapes[] = {
 	{ LANG_PHASE,		"phase",	NULL,		fields_phase },
 	{ LANG_PAR,		"par",		NULL,		NULL },
 	{ LANG_JOIN,		"join",		NULL,		NULL },
+	{ LANG_CHOOSE,		"choose",	NULL,		fields_choose },
+	{ LANG_ENDCHOOSE,	"endchoose",	NULL,		NULL },
 	{ LANG_SKIP,		"skip",		NULL,		NULL },
 	{ LANG_END,		"end",		NULL,		NULL },
 	{ LANG_BLANK,		NULL,		NULL,		NULL },
@@ -317,6 +326,8 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_PHASE] = "phase",
 		[LANG_PAR] = "par",
 		[LANG_JOIN] = "join",
+		[LANG_CHOOSE] = "choose",
+		[LANG_ENDCHOOSE] = "endchoose",
 		[LANG_BLANK] = "a blank line",
 		[LANG_SCENARIO] = "scenario",
 		[LANG_EXPECT] = "expect",

@@ -36,6 +36,9 @@ enum { LANG_NAME_MAX = 32 };
 /* Room for two more actors in a 64-bit mask. */
 enum { LANG_VCPUS_MAX = 62 };
 
+/* Threads of the VMM, and of the host's mm. */
+enum { LANG_THREADS_MAX = 8 };
+
 /* Bits of struct lang_region::flags, as in KVM_SET_USER_MEMORY_REGION2. */
 enum {
 	LANG_MEM_LOG_DIRTY_PAGES = 1 << 0, /* log */
@@ -83,6 +86,8 @@ enum lang_kind {
 	LANG_PHASE,          /* u.phase: what follows is measured under this name */
 	LANG_PAR,            /* lines up to LANG_JOIN run side by side */
 	LANG_JOIN,           /* ends LANG_PAR; no arguments */
+	LANG_CHOOSE,         /* u.choose: of the lines up to LANG_ENDCHOOSE so many, in any order */
+	LANG_ENDCHOOSE,      /* no arguments */
 	LANG_EXPECT,         /* u.obs: what the line before must (not) have given */
 	LANG_SKIP,           /* the scenario was refused; no arguments */
 	LANG_END,            /* the end of a scenario of a record; no arguments */
@@ -190,6 +195,7 @@ struct lang_when {
 	uint64_t at;     /* not before this time of the block, in ps; default 0 */
 	uint64_t delay;  /* so long after the line before, in ps; default 0 */
 	uint64_t repeat; /* the line is run so often; default 1 */
+	uint64_t by;     /* thread of the VMM (op) or of the host's mm (host); default 0 */
 };
 
 struct lang_host_map {
@@ -262,6 +268,11 @@ struct lang_phase {
 	char name[32];
 };
 
+struct lang_choose {
+	uint64_t n; /* lines that each actor of the group runs, each at most once */
+	bool fixed; /* order=fixed: as they are written; default any */
+};
+
 struct lang_obs {
 	enum lang_obs_class cls;
 	bool absent; /* `expect no`: @text is the first words of what must not be there */
@@ -283,6 +294,7 @@ struct lang_line {
 		struct lang_user_bit user_bit;
 		struct lang_guest guest;
 		struct lang_phase phase;
+		struct lang_choose choose;
 		struct lang_obs obs;
 	} u;
 };

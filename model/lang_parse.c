@@ -496,6 +496,9 @@ static bool check_sense(const struct lang_ctx *c, const struct lang_line *l)
 		return lang_fail(c, LANG_ERROR_NUMBER, "an end past 2^64",
 				 "an offset and a length whose sum fits in 64 bits",
 				 "range of '%s'", lang_kind_name(l->kind));
+	if (l->kind >= LANG_GUEST_NOP && l->kind <= LANG_GUEST_UNSPIN && l->when.by)
+		return lang_fail(c, LANG_ERROR_WORD, "by=", "it with op and host lines only",
+				 "key of '%s'", lang_kind_name(l->kind));
 	if (l->kind >= LANG_GUEST_READ && l->kind <= LANG_GUEST_EXEC && !*l->u.guest.file &&
 	    l->u.guest.pattern != LANG_PATTERN_SEQ && l->u.guest.over == 0)
 		return lang_fail(c, LANG_ERROR_MISSING, NULL,
@@ -582,7 +585,7 @@ static bool unknown_word(const struct lang_ctx *c, char *const *words, unsigned 
 				 "unknown word after '%s'", words[0]);
 	return lang_fail(
 		c, LANG_ERROR_WORD, words[0],
-		"one of scenario host op guest phase par join expect skip end ret exit dirty "
+		"one of scenario host op guest phase par join choose endchoose expect skip end ret exit dirty "
 		"trace stat pages sum tab",
 		"unknown first word");
 }

@@ -172,9 +172,8 @@ static bool make_map(struct lines *s, const struct lang_host_map *m, GError **er
 	return false;
 }
 
-static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **error)
+static bool start_ioctl(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
-	uint32_t a = vm_actor_vmm(s->vm);
 	struct op *op = &s->vm->ops[a];
 	enum proc p = P_set_memory_region;
 
@@ -196,9 +195,8 @@ static bool start_ioctl(struct lines *s, const struct lang_line *l, GError **err
 	return true;
 }
 
-static bool start_host(struct lines *s, const struct lang_line *l, GError **error)
+static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
-	uint32_t a = vm_actor_mm(s->vm);
 	struct op *op = &s->vm->ops[a];
 
 	*op = (struct op){ .size = l->u.host.len };
@@ -259,7 +257,7 @@ static bool start_guest(struct lines *s, const struct lang_line *l, uint32_t v, 
 	return true;
 }
 
-static bool start_param(struct lines *s, const struct lang_param *p, GError **error)
+static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a, GError **error)
 {
 	bool on = strcmp(p->value, "Y") == 0 || strcmp(p->value, "1") == 0 ||
 		  strcmp(p->value, "force") == 0;
@@ -268,7 +266,7 @@ static bool start_param(struct lines *s, const struct lang_param *p, GError **er
 		s->vm->cfg->eager_split = on;
 	} else if (strcmp(p->name, "nx_huge_pages") == 0) {
 		if (s->vm->cfg->rules.arch == PT_X86)
-			actor_start(s->vm, vm_actor_vmm(s->vm), P_set_nx_huge_pages,
+			actor_start(s->vm, a, P_set_nx_huge_pages,
 				    &(struct l_range){ .flag = on }, sizeof(struct l_range));
 	} else {
 		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
@@ -300,6 +298,32 @@ static bool set_user_bit(struct lines *s, const struct lang_user_bit *b, GError 
 	return true;
 }
 
+/* Where lines run one after the other there is one thread for all. */
+static uint32_t thread_of(const struct lang_line *l, uint32_t threads)
+{
+	return l->when.by < threads ? (uint32_t)l->when.by : 0;
+}
+
+void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms)
+{
+	*vmms = *mms = 1;
+	for (guint i = 0; i < lines->len; i++) {
+		const struct lang_line *l = g_ptr_array_index(lines, i);
+		bool mm = l->kind >= LANG_HOST_MAP && l->kind <= LANG_HOST_AGE;
+
+		*(mm ? mms : vmms) = max_u32(*(mm ? mms : vmms), (uint32_t)l->when.by + 1);
+	}
+}
+
+void lines_name(struct lines *s, const struct lang_line *l)
+{
+	if (l->kind == LANG_OP_USER_BIT)
+		(void)find_bitmap(s, l->u.user_bit.map, l->u.user_bit.page + l->u.user_bit.n);
+	if (l->kind == LANG_OP_SET_REGION && l->u.region.has_bitmap && !l->u.region.bitmap.is_hva)
+		(void)find_bitmap(s, l->u.region.bitmap.map,
+				  l->u.region.size >> s->vm->cfg->geom.page_shift);
+}
+
 uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 {
 	switch (l->kind) {
@@ -310,7 +334,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
-		return BIT(vm_actor_mm(s->vm));
+		return BIT(vm_mm_thread(s->vm, thread_of(l, s->vm->cfg->nr_mms)));
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
@@ -318,7 +342,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_DUMP:
-		return BIT(vm_actor_vmm(s->vm));
+		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
@@ -335,6 +359,8 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_PHASE:
 	case LANG_PAR:
 	case LANG_JOIN:
+	case LANG_CHOOSE:
+	case LANG_ENDCHOOSE:
 		return 0;
 	}
 	return 0;
@@ -351,14 +377,14 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
-		return start_host(s, l, error);
+		return start_host(s, l, actor, error);
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
 	case LANG_OP_RESET_RINGS:
-		return start_ioctl(s, l, error);
+		return start_ioctl(s, l, actor, error);
 	case LANG_OP_PARAM:
-		return start_param(s, &l->u.param, error);
+		return start_param(s, &l->u.param, actor, error);
 	case LANG_OP_USER_BIT:
 		return set_user_bit(s, &l->u.user_bit, error);
 	case LANG_GUEST_SPIN:
@@ -378,6 +404,8 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_PHASE:
 	case LANG_PAR:
 	case LANG_JOIN:
+	case LANG_CHOOSE:
+	case LANG_ENDCHOOSE:
 		return true;
 	}
 	return true;

@@ -45,6 +45,12 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 /* lines_finish() - after the actor became idle: gives back what the line took; what the call returned. */
 int lines_finish(struct lines *s, uint32_t actor);
 
+/* lines_threads() - how many threads of VMM and host mm the lines (struct lang_line *) name, at least 1. */
+void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms);
+
+/* lines_name() - makes what a line names, so that lines_start() of it makes nothing new. */
+void lines_name(struct lines *s, const struct lang_line *l);
+
 /* lines_resolve() - a place in host memory as hva. */
 bool lines_resolve(const struct lines *s, const struct lang_loc *loc, hva_t *hva, GError **error);
 

@@ -67,6 +67,19 @@ static void invalidate_slot(struct ctx *c, const struct l_range *f, struct gfn_r
 	}
 }
 
+/* The parts of slots that a range backs, for invariants. */
+static void note_parts(struct ctx *c, enum note_kind kind, hva_t start, hva_t end)
+{
+	struct l_range all = { .start = start, .end = end };
+
+	while (c->notes && (all.slot = next_slot(c->vm, &all)) != 0) {
+		struct gfn_range r = slot_part(c->vm, all.slot, start, end);
+
+		note(c, &(struct note){
+				.kind = (uint8_t)kind, .gfn = r.start, .n = r.end - r.start });
+	}
+}
+
 PROC(notifier_start)
 {
 	BEGIN(l_range);
@@ -93,6 +106,7 @@ PROC(notifier_start)
 	if (f->locked)
 		lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("invalidate_range_start:done");
+	note_parts(c, NOTE_STOPPED, f->start, f->end);
 	RETURN(0);
 	END;
 }
@@ -100,6 +114,7 @@ PROC(notifier_start)
 PROC(notifier_end)
 {
 	BEGIN(l_range);
+	note_parts(c, NOTE_RESUMED, f->start, f->end);
 	f->slot = next_slot(c->vm, f);
 	if (f->slot) {
 		AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);

@@ -3,6 +3,7 @@
 #ifndef MODEL_PROCS_H
 #define MODEL_PROCS_H
 
+#include "mmu/walk2d.h"
 #include "model/engine.h"
 
 #define X(n) enum flow n(struct ctx *c, void *loc_, uint16_t *pc_);
@@ -38,6 +39,12 @@ struct l_run {
 	uint8_t height; /* height at which the walk stopped */
 	gfn_t gfn;
 	int32_t ret;
+};
+
+/* One access by the hardware; its walk has boundaries. */
+struct l_hw {
+	struct hw_cursor cur;
+	struct hw_result res; /* .table is set when the walk has ended */
 };
 
 /* Error bits of a fault, as the x86 page fault tracepoint prints them. */

@@ -307,6 +307,7 @@ PROC(swap_active_memslots)
 		c->vm->st->srcu.idx = !f->i;
 		AWAIT(W_EPOCH, OBJ_SRCU, f->i);
 	}
+	note(c, &(struct note){ .kind = NOTE_CLOSED });
 	{
 		struct memslots *s = &c->vm->st->sets[f->as][memslots_active(c->vm, f->as)];
 		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) + c->rules->nr_as;

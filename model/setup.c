@@ -2,6 +2,7 @@
 #include "model/setup.h"
 
 #include "model/hostmm.h"
+#include "model/lines.h"
 #include "model/memslots.h"
 #include "model/vcpu.h"
 
@@ -11,6 +12,11 @@ enum {
 	CODE_GFN_END = 0xe0002, /* slot 31 of the recorder: two pages from 0xe0000000 */
 	TLB_SET_ENTRIES = 4096,
 	RING_MAX_ENTRIES = 65536, /* KVM_DIRTY_RING_MAX_ENTRIES */
+	SCOPE_TABLES = 24,
+	SCOPE_SLOTS = 4,
+	SCOPE_WORDS = 32,
+	SCOPE_TLB = 12,
+	SCOPE_PML = 4,
 };
 
 /* Room for the largest VM; address space only, memory on use. */
@@ -120,6 +126,42 @@ bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct k
 	cfg->walk_budget = UINT32_MAX;
 	cfg->guest_budget = UINT32_MAX;
 	return make_tlb(s, cfg, error);
+}
+
+static uint32_t or_default(uint32_t asked, uint32_t otherwise)
+{
+	return asked ? asked : otherwise;
+}
+
+void setup_free_order(struct vm_cfg *cfg, const GPtrArray *lines, const struct setup_scope *scope)
+{
+	uint64_t units = 1, pages = 1;
+
+	for (guint i = 0; i < lines->len; i++) {
+		const struct lang_line *l = g_ptr_array_index(lines, i);
+		uint64_t u, p;
+
+		if (l->kind != LANG_HOST_MAP)
+			continue;
+		hostmm_map_cost(&cfg->geom, l->u.host_map.size, &u, &p);
+		units += u;
+		pages += p;
+	}
+	lines_threads(lines, &cfg->nr_vmms, &cfg->nr_mms);
+	cfg->limits = (struct vm_limits){
+		.nr_tables = or_default(scope->tables, SCOPE_TABLES),
+		.nr_slots = or_default(scope->slots, SCOPE_SLOTS),
+		.nr_words = or_default(scope->words, SCOPE_WORDS),
+		.nr_units = (uint32_t)MIN(units, cfg->limits.nr_units),
+		.nr_pages = (uint32_t)MIN(pages, cfg->limits.nr_pages),
+	};
+	if (cfg->tlb.form == TLB_SET)
+		cfg->tlb.capacity = (uint16_t)or_default(scope->tlb, SCOPE_TLB);
+	cfg->pml_entries = (uint16_t)or_default(scope->pml, SCOPE_PML);
+	cfg->walk_budget = 1;
+	cfg->guest_budget = 1;
+	cfg->hw_steps = true;
+	cfg->free_order = true;
 }
 
 void setup_contents(struct vm *vm, struct work *wk)

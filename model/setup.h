@@ -30,6 +30,21 @@ enum setup_error {
 bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct kvm_params *p,
 	       struct vm_cfg *cfg, GError **error);
 
+/* How much room a VM has whose steps are taken in any order; 0: the default. */
+struct setup_scope {
+	uint32_t tables; /* table pages; default 24 */
+	uint32_t slots;  /* memslots at once; default 4 */
+	uint32_t words;  /* 64-bit words for bitmaps; default 32 */
+	uint32_t tlb;    /* entries of each vCPU's TLB; default 12 */
+	uint32_t pml;    /* entries of each vCPU's PML buffer; default 4 */
+};
+
+/**
+ * setup_free_order() - the configuration for a VM whose steps are taken in any order: the finest grain,
+ * and no more room than the scenario's lines (struct lang_line *) need.
+ */
+void setup_free_order(struct vm_cfg *cfg, const GPtrArray *lines, const struct setup_scope *scope);
+
 /* The modelled KVM refuses the scenario's capabilities: a record says `skip`. */
 bool setup_is_refused(const struct lang_scenario *s, const struct vm_cfg *cfg);
 

@@ -24,18 +24,20 @@ static const gfn_t code_gfn = 0xe0000;
 
 const char guest_access_label[] = "guest:access";
 
-static void log_dirty(struct ctx *c, gfn_t gfn)
+void vcpu_log_dirty(struct ctx *c, gfn_t gfn)
 {
 	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
 
-	c->vm->pml[(size_t)c->me_nr * PML_ENTRIES + vcpu->pml_index] =
+	c->vm->pml[(size_t)c->me_nr * vm_cfg_pml(c->vm->cfg) + vcpu->pml_index] =
 		gfn_to_gpa(&c->vm->cfg->geom, gfn);
 	vcpu->pml_index--; /* below 0 it wraps: the buffer is full */
 }
 
-static bool pml_is_full(const struct vcpu *vcpu)
+bool vcpu_pml_is_full(const struct ctx *c)
 {
-	return vcpu->pml_enabled && vcpu->pml_index >= PML_ENTRIES;
+	const struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+
+	return vcpu->pml_enabled && vcpu->pml_index >= vm_cfg_pml(c->vm->cfg);
 }
 
 /* One access without a TLB that would serve it: the walk, A and D, the PML entry. */
@@ -49,7 +51,7 @@ static enum guest_stop walk_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 	struct hw_cursor cur = hw_cursor_init(&vm->pt, root, gfn, acc);
 
 	do {
-		if (cur.next == HW_NEXT_DIRTY && pml_is_full(vcpu))
+		if (cur.next == HW_NEXT_DIRTY && vcpu_pml_is_full(c))
 			return STOP_PML_FULL;
 	} while (hw_cursor_step(&vm->pt, &mode, root, &cur, res, &c->work) == HW_STEP_MORE);
 	if (res->fault != HW_OK) {
@@ -59,7 +61,7 @@ static enum guest_stop walk_access(struct ctx *c, gfn_t gfn, unsigned int acc,
 	vtlb_fill(c, root, gfn, res);
 	c->work.access_far++;
 	if (res->set_dirty && vcpu->pml_enabled)
-		log_dirty(c, gfn);
+		vcpu_log_dirty(c, gfn);
 	return STOP_END;
 }
 
@@ -94,7 +96,7 @@ static void hint_next(const struct ctx *c, const struct vtlb_hw *hw)
 static enum guest_stop cached_access(struct ctx *c, struct vtlb_hw *hw, gfn_t gfn, unsigned int acc,
 				     struct hw_result *res)
 {
-	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
+	const struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
 	enum hw_fault fault = HW_OK;
 
 	switch (tlb_hot_probe(&hw->hot, gfn, acc)) {
@@ -109,14 +111,14 @@ static enum guest_stop cached_access(struct ctx *c, struct vtlb_hw *hw, gfn_t gf
 	case TLB_HOT_MISS:
 		c->work.tlb_miss++;
 		hint_next(c, hw);
-		if (acc == ACC_W && pml_is_full(vcpu))
+		if (acc == ACC_W && vcpu_pml_is_full(c))
 			return walk_access(c, gfn, acc, res);
 		fault = hw_translate_fill(&hw->x, gfn, acc, res, &c->work);
 		break;
 	case TLB_HOT_NONE:
 		if (vtlb_hit(c, hw->root, gfn, acc) != VTLB_NONE)
 			return STOP_END;
-		if (acc == ACC_W && pml_is_full(vcpu))
+		if (acc == ACC_W && vcpu_pml_is_full(c))
 			return walk_access(c, gfn, acc, res);
 		fault = hw_translate(&hw->x, gfn, acc, res, &c->work);
 		if (fault == HW_OK) {
@@ -130,7 +132,7 @@ static enum guest_stop cached_access(struct ctx *c, struct vtlb_hw *hw, gfn_t gf
 		return STOP_FAULT;
 	c->work.access_far++;
 	if (res->set_dirty && vcpu->pml_enabled)
-		log_dirty(c, gfn);
+		vcpu_log_dirty(c, gfn);
 	return STOP_END;
 }
 
@@ -178,25 +180,60 @@ static uint32_t fault_bits(const struct ctx *c, const struct hw_result *res, uns
 	return err;
 }
 
+/* Page and kind of the guest's next access; false: there is none. */
+static bool next_access(const struct ctx *c, struct l_run *f)
+{
+	const struct op *op = &c->vm->ops[c->me_nr];
+
+	if (c->vm->cfg->code && !f->fetched) {
+		f->gfn = code_gfn;
+		f->acc = ACC_X;
+	} else if (f->i < op->n && !c->vm->vcpus[c->me_nr].stop_spin) {
+		struct guest_access a = access_of(c, f->i);
+
+		f->gfn = gpa_to_gfn(&c->vm->cfg->geom, a.gpa);
+		f->acc = (uint8_t)a.acc;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void access_done(struct ctx *c, struct l_run *f)
+{
+	if (f->fetched || !c->vm->cfg->code) {
+		f->i++;
+		c->work.access++;
+		c->work.user_ps += c->vm->ops[c->me_nr].think_ps;
+	}
+	f->fetched = 1;
+}
+
+/* What P_hw_access found of the access f->gfn. */
+static enum guest_stop take_outcome(struct ctx *c, struct l_run *f)
+{
+	struct hw_outcome o = hw_outcome_of(c->me->ret);
+	struct hw_result res = { .fault = (enum hw_fault)o.fault, .height = o.height };
+
+	if (o.stop == STOP_FAULT) {
+		f->fault = fault_bits(c, &res, f->acc);
+		f->height = o.height;
+	} else if (o.stop == STOP_END) {
+		access_done(c, f);
+		return STOP_MORE;
+	}
+	return (enum guest_stop)o.stop;
+}
+
 /* Runs the guest for a step's worth of accesses, until they are done or one of them leaves the guest. */
 static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 {
-	const struct op *op = &c->vm->ops[c->me_nr];
 	struct hw_result res = { .fault = HW_OK };
 	enum guest_stop stop;
 
 	for (uint32_t budget = c->vm->cfg->guest_budget; budget > 0; budget--) {
-		if (c->vm->cfg->code && !f->fetched) {
-			f->gfn = code_gfn;
-			f->acc = ACC_X;
-		} else if (f->i < op->n && !c->vm->vcpus[c->me_nr].stop_spin) {
-			struct guest_access a = access_of(c, f->i);
-
-			f->gfn = gpa_to_gfn(&c->vm->cfg->geom, a.gpa);
-			f->acc = (uint8_t)a.acc;
-		} else {
+		if (!next_access(c, f))
 			return STOP_END;
-		}
 		stop = guest_access(c, f->gfn, f->acc, &res);
 		if (stop == STOP_FAULT) {
 			f->fault = fault_bits(c, &res, f->acc);
@@ -204,22 +241,9 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 		}
 		if (stop != STOP_END)
 			return stop;
-		if (f->fetched || !c->vm->cfg->code) {
-			f->i++;
-			c->work.access++;
-			c->work.user_ps += op->think_ps;
-		}
-		f->fetched = 1;
+		access_done(c, f);
 	}
 	return STOP_MORE;
-}
-
-/* An interrupt made the CPU leave the guest: it was sent, and it has arrived. */
-static bool was_kicked(const struct ctx *c)
-{
-	const struct vcpu *v = &c->vm->vcpus[c->me_nr];
-
-	return v->mode == EXITING_GUEST_MODE && !v->kicked;
 }
 
 static bool ring_is_full(const struct vm *vm, uint32_t v)
@@ -272,7 +296,7 @@ PROC(vcpu_enter)
 			c->work.guest_entry++;
 			RETURN(0);
 		}
-		c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
+		vcpu_set_outside(c);
 		if (c->rules->arch == PT_X86)
 			srcu_enter(c);
 	}
@@ -301,23 +325,23 @@ static void mark_from_pml(struct ctx *c, gpa_t gpa)
 static void drain_pml(struct ctx *c)
 {
 	struct vcpu *vcpu = &c->vm->vcpus[c->me_nr];
-	const gpa_t *buf = c->vm->pml + (size_t)c->me_nr * PML_ENTRIES;
-	unsigned int first = vcpu->pml_index >= PML_ENTRIES ? 0 : vcpu->pml_index + 1U;
+	unsigned int n = vm_cfg_pml(c->vm->cfg);
+	gpa_t *buf = c->vm->pml + (size_t)c->me_nr * n;
+	unsigned int first = vcpu->pml_index >= n ? 0 : vcpu->pml_index + 1U;
 
-	for (unsigned int i = first; i < PML_ENTRIES; i++)
-		mark_from_pml(c,
-			      buf[c->rules->pml_drain_upward ? PML_ENTRIES - 1 - (i - first) : i]);
-	memset(c->vm->pml + (size_t)c->me_nr * PML_ENTRIES, 0, sizeof(gpa_t) * PML_ENTRIES);
-	vcpu->pml_index = PML_ENTRIES - 1;
+	for (unsigned int i = first; i < n; i++)
+		mark_from_pml(c, buf[c->rules->pml_drain_upward ? n - 1 - (i - first) : i]);
+	memset(buf, 0, sizeof(gpa_t) * n);
+	vcpu->pml_index = (uint16_t)(n - 1);
 }
 
 static void vcpu_exit(struct ctx *c)
 {
-	c->vm->vcpus[c->me_nr].mode = OUTSIDE_GUEST_MODE;
+	vcpu_set_outside(c);
 	c->work.guest_exit++;
 	if (c->rules->arch == PT_X86)
 		srcu_enter(c);
-	if (c->rules->pml && c->vm->vcpus[c->me_nr].pml_index != PML_ENTRIES - 1)
+	if (c->rules->pml && c->vm->vcpus[c->me_nr].pml_index != vm_cfg_pml(c->vm->cfg) - 1)
 		drain_pml(c);
 }
 
@@ -390,11 +414,16 @@ PROC(guest_op)
 			break;
 		}
 		for (;;) {
-			f->what = (uint8_t)run_guest(c, f);
+			if (c->vm->cfg->hw_steps && next_access(c, f)) {
+				CALL(P_hw_access, l_hw, .cur = { .gfn = f->gfn, .acc = f->acc });
+				f->what = (uint8_t)take_outcome(c, f);
+			} else {
+				f->what = (uint8_t)run_guest(c, f);
+			}
 			if (f->what != STOP_MORE)
 				break;
 			STEP(guest_access_label);
-			if (was_kicked(c)) {
+			if (vcpu_was_kicked(c)) {
 				f->what = STOP_KICK;
 				break;
 			}

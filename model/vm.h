@@ -33,7 +33,9 @@ enum {
 	VM_MEM_SLOTS_NUM = 32767,      /* KVM_MEM_SLOTS_NUM = SHRT_MAX */
 	FRAME_BYTES = 56,              /* locals of a procedure: with its header one cache line */
 	FRAMES_MAX = 10,
-	PML_ENTRIES = 512,
+	PML_ENTRIES = 512, /* of the hardware; an exploration may have fewer */
+	VM_MAX_THREADS = 8, /* VMM threads; threads of the host's mm */
+	GHOST_PAGES = 64, /* gfns that the history of an exploration covers: a bit each */
 };
 
 #define MEMSLOT_GEN_UPDATE_IN_PROGRESS BIT(63)
@@ -277,10 +279,11 @@ struct vcpu {
 	uint32_t requests;
 	uint8_t mode;
 	uint8_t kicked; /* an IPI is on its way: the ack rule is enabled */
-	uint8_t pml_enabled;
-	uint8_t spinning;
+	uint8_t pml_enabled : 1;
+	uint8_t spinning : 1;
 	uint8_t stop_spin;
-	uint8_t spare1;
+	uint8_t stopped;    /* an interrupt has made the CPU leave the guest; KVM does not know yet */
+	uint8_t walk_again; /* an invalidation took effect on the PE: a walk under way starts over */
 	uint16_t pml_index; /* next entry to be written, counts down; PML_NONE wraps */
 	uint32_t root;      /* root slot index + 1 in struct vm_state, 0 none */
 	uint32_t spare;
@@ -310,6 +313,34 @@ struct root {
 	uint8_t scheduled; /* to be zapped by the fast zap in progress */
 	uint8_t as_id;
 	uint32_t spare;
+};
+
+/* Where a line of the program stands, an element an actor; only where the order of steps is free. */
+struct progress {
+	uint64_t done;    /* bit per item of the actor's lines in the block: begun */
+	uint32_t running; /* item + 1 under way, 0 none */
+	uint32_t block;   /* of element 0: block of the program that runs */
+};
+
+/*
+ * History that invariants need; a bit a gfn.  The rules that write and read it are in inv.c.
+ */
+struct ghost {
+	uint64_t logged;   /* the ioctl that set LOG_DIRTY_PAGES has returned */
+	uint64_t written;  /* guest writes to such pages that no harvest has reported */
+	uint64_t uf_on;    /* the ioctl that set USERFAULT has returned, none that clears it has begun */
+	uint64_t uf_armed; /* bit was 1 before the ioctl that set USERFAULT, and is since */
+	uint64_t removed;  /* slot deleted or moved away, the ioctl has returned, no new one asked for */
+	uint64_t stopped;  /* between return of invalidate_range_start and begin of _end */
+};
+
+/* The same for the line that an actor runs; an element an actor. */
+struct ghost_line {
+	uint64_t slot;      /* pages of the slot that an ioctl is about, as it found it */
+	uint64_t due;       /* written when the harvest began */
+	uint64_t reported;  /* by the harvest */
+	uint64_t uf_before; /* bit was 1 when the ioctl began that sets USERFAULT */
+	uint64_t closed;    /* the slot is INVALID and readers of the old one have left */
 };
 
 struct vm_state {
@@ -373,6 +404,10 @@ struct vm_cfg {
 	bool code;             /* slot 31 exists: each guest step fetches from it */
 	uint32_t walk_budget;  /* entries that a walk over a range looks at in one step */
 	uint32_t guest_budget; /* accesses that a vCPU does in one step */
+	uint32_t nr_vmms, nr_mms; /* threads of the VMM and of the host's mm; 0 counts as 1 */
+	uint16_t pml_entries;     /* of each vCPU's buffer; 0 counts as PML_ENTRIES */
+	bool hw_steps;            /* the hardware's walk of an access has boundaries */
+	bool free_order;          /* the order of steps is free: struct progress and struct ghost exist */
 };
 
 /* The VM as steps see it: pointers into the arena, recomputed for each copy. */
@@ -393,17 +428,41 @@ struct vm {
 	struct host_page *pages;
 	struct pt pt; /* view of the table pool */
 	struct arena *arena;
-	uint32_t nr_actors; /* vCPUs, then VMM, then host mm */
+	struct progress *progress; /* free_order only */
+	struct ghost *ghost;           /* free_order only */
+	struct ghost_line *ghost_line; /* free_order only */
+	uint32_t nr_actors; /* vCPUs, VMM, host mm, then their further threads */
 };
+
+static inline uint32_t vm_cfg_actors(const struct vm_cfg *c)
+{
+	return c->nr_vcpus + max_u32(c->nr_vmms, 1) + max_u32(c->nr_mms, 1);
+}
+
+static inline uint32_t vm_cfg_pml(const struct vm_cfg *c)
+{
+	return c->pml_entries ? c->pml_entries : PML_ENTRIES;
+}
+
+/* Actor of a thread of the VMM, of the host's mm; the first of each stand in front. */
+static inline uint32_t vm_vmm_thread(const struct vm *vm, uint32_t thread)
+{
+	return vm->cfg->nr_vcpus + (thread ? 1 + thread : 0);
+}
+
+static inline uint32_t vm_mm_thread(const struct vm *vm, uint32_t thread)
+{
+	return vm->cfg->nr_vcpus + 1 + (thread ? max_u32(vm->cfg->nr_vmms, 1) - 1 + thread : 0);
+}
 
 static inline uint32_t vm_actor_vmm(const struct vm *vm)
 {
-	return vm->cfg->nr_vcpus;
+	return vm_vmm_thread(vm, 0);
 }
 
 static inline uint32_t vm_actor_mm(const struct vm *vm)
 {
-	return vm->cfg->nr_vcpus + 1;
+	return vm_mm_thread(vm, 0);
 }
 
 /* vm_check() - V1 to V7 at rest; @why receives a constant sentence on failure. */

@@ -93,6 +93,31 @@ void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *
 		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
 }
 
+void vtlb_fill_walk(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int height, pte_t e)
+{
+	const struct vm_cfg *cfg = c->vm->cfg;
+	struct tlb_entry t = { .pte = e,
+			       .ctx = context(c->vm, root),
+			       .kind = TLB_S2_WALK,
+			       .height = (uint8_t)height,
+			       .access = ACC_RWX };
+
+	if (cfg->tlb.form == TLB_DROP)
+		return;
+	t.page = t.gfn = geom_base(&cfg->geom, gfn, height);
+	if (!tlb_fill(&cfg->tlb, vtlb(c->vm, c->me_nr), &t, &c->work))
+		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
+}
+
+bool vtlb_match(const struct ctx *c, uint32_t root, gfn_t gfn, enum tlb_kind kind, unsigned int n,
+		struct tlb_entry *out)
+{
+	struct tlb_key key = { .page = gfn, .ctx = context(c->vm, root), .kind = (uint8_t)kind };
+
+	return c->vm->cfg->tlb.form != TLB_DROP &&
+	       tlb_match(&c->vm->cfg->tlb, vtlb(c->vm, c->me_nr), &key, n, out);
+}
+
 void vtlb_fault(struct ctx *c, uint32_t root, gfn_t gfn)
 {
 	const struct vm_cfg *cfg = c->vm->cfg;
@@ -131,6 +156,7 @@ void vtlb_tlbi(struct ctx *c, uint32_t vcpu, const struct s2_tlbi *t)
 
 	if (cfg->tlb.form != TLB_DROP)
 		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
+	c->vm->vcpus[vcpu].walk_again = cfg->hw_steps && !actor_idle(c->vm, vcpu);
 }
 
 struct check_arg {

@@ -52,6 +52,13 @@ struct vtlb_hw *vtlb_hw_open(struct ctx *c);
 /* vtlb_fill() - enters the leaf that a walk of @gfn ended at. */
 void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *res);
 
+/* vtlb_fill_walk() - enters a table entry at @height that a walk of @gfn went through. */
+void vtlb_fill_walk(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int height, pte_t e);
+
+/* vtlb_match() - the @n-th entry of a kind that the acting vCPU's CPU could use for @gfn. */
+bool vtlb_match(const struct ctx *c, uint32_t root, gfn_t gfn, enum tlb_kind kind, unsigned int n,
+		struct tlb_entry *out);
+
 /* vtlb_fault() - a fault drops what the CPU holds for the address. */
 void vtlb_fault(struct ctx *c, uint32_t root, gfn_t gfn);
 

@@ -254,6 +254,9 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 				    l->text);
 		rd->par = l->kind == LANG_PAR;
 		return add_input(rd, l);
+	case LANG_CHOOSE:
+	case LANG_ENDCHOOSE:
+		return add_input(rd, l);
 	}
 	g_assert_not_reached();
 }

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness/explore.h"
+
+#include <string.h>
+
+#include "harness/explore_priv.h"
+#include "model/vcpu.h"
+
+G_DEFINE_QUARK(s2_explore_error, explore_error)
+
+enum {
+	ROUND_STATES = 4096, /* a thread; the same whatever their number, so that nothing depends on it */
+	TICK_ROUNDS = 16,
+	COMPACT_BYTES = 1 << 26,
+};
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+static const char *small_geom(const struct rules *r)
+{
+	if (r->arch == PT_ARM64)
+		return "arm64-2x2";
+	return r->nested == X86_NPT ? "npt-2x2" : "ept-2x2";
+}
+
+/* A scenario of one's own choosing needs neither the recorder's code page nor its geometry. */
+static bool make_cfg(const struct explore_cfg *cfg, struct vm_cfg *out, GError **error)
+{
+	struct lang_scenario s = *cfg->scenario;
+	struct rules rules;
+
+	if (!policy_parse(cfg->policy, &rules, error))
+		return false;
+	if (!*s.geom)
+		g_strlcpy(s.geom, small_geom(&rules), sizeof(s.geom));
+	if (!*s.tlb)
+		g_strlcpy(s.tlb, "set", sizeof(s.tlb));
+	if (strcmp(s.tlb, "sized") == 0 || s.code) {
+		g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
+			    "scenario '%s': expected %s, found %s", s.name,
+			    s.code ? "code=0" : "tlb=set or tlb=drop", s.code ? "code=1" : s.tlb);
+		return false;
+	}
+	if (!setup_cfg(&s, cfg->policy, NULL, out, error))
+		return false;
+	if (setup_is_refused(&s, out)) {
+		g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
+			    "scenario '%s': expected capabilities that '%s' has, found others",
+			    s.name, cfg->policy);
+		return false;
+	}
+	setup_free_order(out, cfg->lines, &cfg->scope);
+	return true;
+}
+
+static struct ctx ctx_for(struct vm *vm, struct note *notes)
+{
+	return (struct ctx){ .vm = vm, .rules = &vm->cfg->rules, .notes = notes };
+}
+
+static bool need_room(const struct vm *vm, GError **error)
+{
+	const struct vm_limits *l = &vm->cfg->limits;
+	uint32_t used = vm->pt.head->nr_live + vm->pt.head->nr_unlinked;
+
+	if (used + 1 < l->nr_tables)
+		return true;
+	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
+		    "scope: expected room for all table pages, found --tables=%u used up", l->nr_tables);
+	return false;
+}
+
+/* Everything before the first `par`, in the order written down. */
+static bool run_setup(struct explore_start *s, GError **error)
+{
+	struct note notes[NOTES_MAX];
+	struct ctx c = ctx_for(s->vm, notes);
+	struct move list[MOVES_MAX];
+
+	while (!moves_done(s->moves, s->vm)) {
+		unsigned int n = moves_list(s->moves, s->vm, list);
+		struct transition t = { .after = s->vm, .c = &c };
+		struct vm *before = s->vm;
+
+		if (s->vm->progress[0].block >= s->moves->first_par &&
+		    (n == 0 || list[n - 1].kind < MOVE_ACK))
+			break;
+		if (n == 0) {
+			g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
+				    "set-up: expected lines that end, found a deadlock");
+			return false;
+		}
+		t.mv = moves_in_order(s->vm, list, n);
+		if (s->vm->progress[0].block >= s->moves->first_par)
+			t.mv = list[n - 1];
+		t.line = moves_line(s->moves, before, t.mv);
+		t.before = before;
+		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(s->vm, error))
+			return false;
+		inv_ghost(&t);
+		inv_ghost_end(&t);
+	}
+	return true;
+}
+
+bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error)
+{
+	struct vm_cfg vm_cfg = { .nr_vcpus = 0 };
+	struct lines lines = { .vm = NULL };
+	struct work work = { 0 };
+
+	*out = (struct explore_start){ .vm = NULL };
+	if (!make_cfg(cfg, &vm_cfg, error))
+		return false;
+	out->vm = lines.vm = vm_new(&vm_cfg);
+	setup_contents(out->vm, &work);
+	out->moves = moves_new(&lines, out->vm, cfg->lines, error);
+	if (out->moves && run_setup(out, error))
+		return true;
+	explore_start_fini(out);
+	return false;
+}
+
+void explore_start_fini(struct explore_start *s)
+{
+	moves_free(s->moves);
+	vm_free(s->vm);
+	*s = (struct explore_start){ .vm = NULL };
+}
+
+/* ---- one state ------------------------------------------------------------------------------ */
+
+static void put_found(struct worker *w, struct found *f, size_t bytes)
+{
+	f->bytes = (uint32_t)bytes;
+	g_byte_array_append(w->out, (const guint8 *)f, sizeof(*f));
+	if (bytes)
+		g_byte_array_append(w->out, w->code, (guint)bytes);
+}
+
+/* Makes one move in a copy and says where it leads. */
+static bool try_move(struct worker *w, struct found *f)
+{
+	const struct explore_run *r = w->run;
+	struct transition t = { .before = w->parent, .after = w->child, .c = &w->ctx, .mv = f->mv };
+	struct witness wit;
+	size_t bytes;
+
+	vm_copy(w->child, w->parent);
+	w->ctx.work.guest_entry = 0;
+	t.line = moves_line(r->start.moves, w->parent, f->mv);
+	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
+	    !need_room(w->child, &w->error))
+		return false;
+	inv_ghost(&t);
+	f->inv = (uint8_t)inv_check(&t, r->mask, &wit);
+	inv_ghost_end(&t);
+	if (!f->inv && moves_done(r->start.moves, w->child) && !w->child->st->deferred &&
+	    !w->child->st->grace)
+		f->inv = (uint8_t)inv_check_end(w->child, r->mask, &wit);
+	f->why = f->inv ? wit.why : NULL;
+	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
+	bytes = state_encode(w->child, r->start.vm, w->code);
+	f->hash = state_hash(w->code, bytes);
+	f->known = state_set_find(r->set, f->hash);
+	put_found(w, f, f->known == STATE_NONE ? bytes : 0);
+	return true;
+}
+
+/* Every move of the worker's parent state. */
+static bool expand(struct worker *w, const struct wait_at *at)
+{
+	const struct explore_run *r = w->run;
+	struct move list[MOVES_MAX];
+	unsigned int n = moves_list(r->start.moves, w->parent, list);
+	struct found f = { .from = at->number };
+
+	if (n == 0 && !moves_done(r->start.moves, w->parent)) {
+		f.inv = INV_PROG;
+		f.why = "nobody can move, and the program has not ended";
+		f.gfn = UINT64_MAX;
+		f.known = at->number;
+		f.mv.kind = NR_MOVE_KINDS;
+	}
+	if (n == 0) {
+		f.last = true;
+		put_found(w, &f, 0);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int picks = 1;
+
+		for (unsigned int k = 0; k < picks; k++) {
+			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
+			if (list[i].kind == MOVE_STEP)
+				f.mv.k = (uint8_t)k;
+			if (!try_move(w, &f))
+				return false;
+			if (list[i].kind == MOVE_STEP && w->ctx.pick_of)
+				picks = w->ctx.pick_of;
+		}
+	}
+	return true;
+}
+
+static gpointer work(gpointer data)
+{
+	struct worker *w = data;
+	const struct explore_run *r = w->run;
+
+	for (uint32_t i = w->first; i < w->first + w->n; i++) {
+		const struct wait_at *at = &g_array_index(r->where, struct wait_at, i);
+
+		state_decode(w->parent, r->start.vm, r->waiting->data + at->at, at->bytes);
+		if (!expand(w, at))
+			return NULL;
+	}
+	return NULL;
+}
+
+/* ---- rounds --------------------------------------------------------------------------------- */
+
+static void add_state(struct explore_run *r, const struct found *f, const uint8_t *code)
+{
+	struct wait_at at = { .at = r->waiting->len,
+			      .bytes = f->bytes,
+			      .number = r->origins->len,
+			      .depth = f->depth };
+	struct origin o = { .from = f->from, .mv = f->mv };
+
+	g_byte_array_append(r->waiting, code, f->bytes);
+	g_array_append_val(r->where, at);
+	g_array_append_val(r->origins, o);
+	r->result->states++;
+	r->result->code_bytes += f->bytes;
+	r->result->depth = MAX(r->result->depth, f->depth);
+}
+
+GArray *explore_path(const struct explore_run *r, uint32_t state)
+{
+	GArray *path = g_array_new(FALSE, FALSE, sizeof(struct move));
+
+	for (; state != STATE_NONE; state = g_array_index(r->origins, struct origin, state).from) {
+		const struct origin *o = &g_array_index(r->origins, struct origin, state);
+
+		if (o->from != STATE_NONE)
+			g_array_prepend_val(path, o->mv);
+	}
+	return path;
+}
+
+static void add_finding(struct explore_run *r, const struct found *f)
+{
+	struct explore_finding *x;
+
+	if (r->found_mask >> f->inv & 1)
+		return;
+	r->found_mask |= BIT(f->inv);
+	x = g_new0(struct explore_finding, 1);
+	x->inv = (enum inv)f->inv;
+	x->why = f->gfn == UINT64_MAX ? g_strdup(f->why)
+				      : g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", f->why,
+							f->gfn);
+	x->path = explore_path(r, f->from);
+	if (f->mv.kind != NR_MOVE_KINDS)
+		g_array_append_val(x->path, f->mv);
+	x->states = r->result->states;
+	g_ptr_array_add(r->result->findings, x);
+}
+
+static void add_edge(struct explore_run *r, const struct found *f, uint32_t to)
+{
+	struct edge e = { .to = to, .kind = f->mv.kind, .who = f->mv.who };
+	struct edges_of *of;
+
+	if (r->cfg->no_progress)
+		return;
+	if (r->graph.of->len <= f->from)
+		g_array_set_size(r->graph.of, f->from + 1);
+	of = &g_array_index(r->graph.of, struct edges_of, f->from);
+	if (!of->n)
+		of->first = r->graph.edges->len;
+	of->n++;
+	g_array_append_val(r->graph.edges, e);
+}
+
+/* Adds what one thread found, in its order. */
+static void add_found(struct explore_run *r, const struct worker *w)
+{
+	guint at = 0;
+
+	while (at < w->out->len) {
+		struct found f;
+		const uint8_t *code;
+		uint32_t number;
+
+		memcpy(&f, w->out->data + at, sizeof(f));
+		code = w->out->data + at + sizeof(f);
+		at += (guint)sizeof(f) + f.bytes;
+		if (f.inv)
+			add_finding(r, &f);
+		if (f.mv.kind == NR_MOVE_KINDS || f.last)
+			continue;
+		r->result->transitions++;
+		if (f.inv)
+			continue; /* what comes after a violation means nothing */
+		number = f.known != STATE_NONE
+				 ? f.known
+				 : state_set_add(r->set, f.hash, r->origins->len);
+		if (number == r->origins->len)
+			add_state(r, &f, code);
+		add_edge(r, &f, number);
+	}
+}
+
+static bool run_workers(struct explore_run *r, GError **error)
+{
+	GThread *threads[EXPLORE_JOBS_MAX];
+	unsigned int jobs = r->cfg->jobs;
+
+	for (unsigned int j = 1; j < jobs; j++)
+		threads[j] = g_thread_new("explore", work, &r->workers[j]);
+	(void)work(&r->workers[0]);
+	for (unsigned int j = 1; j < jobs; j++)
+		g_thread_join(threads[j]);
+	for (unsigned int j = 0; j < jobs; j++) {
+		if (!r->workers[j].error)
+			continue;
+		g_propagate_error(error, g_steal_pointer(&r->workers[j].error));
+		return false;
+	}
+	return true;
+}
+
+/* Frees the room of states that wait no longer. */
+static void compact(struct explore_run *r)
+{
+	uint64_t from;
+
+	if (r->head == r->where->len) {
+		g_array_set_size(r->where, 0);
+		g_byte_array_set_size(r->waiting, 0);
+		r->head = 0;
+		return;
+	}
+	from = g_array_index(r->where, struct wait_at, r->head).at;
+	if (r->cfg->depth_first || from < COMPACT_BYTES || from < r->waiting->len / 2)
+		return;
+	g_byte_array_remove_range(r->waiting, 0, (guint)from);
+	g_array_remove_range(r->where, 0, r->head);
+	r->head = 0;
+	for (guint i = 0; i < r->where->len; i++)
+		g_array_index(r->where, struct wait_at, i).at -= from;
+}
+
+/* A round: the first states that wait, or in depth first the last one. */
+static bool run_round(struct explore_run *r, GError **error)
+{
+	guint len = r->where->len - r->head, jobs = r->cfg->jobs;
+	guint n = r->cfg->depth_first ? 1 : MIN(len, ROUND_STATES);
+	guint first = r->cfg->depth_first ? r->where->len - 1 : r->head;
+
+	for (guint j = 0; j < jobs; j++) {
+		struct worker *w = &r->workers[j];
+
+		w->first = first + n * j / jobs;
+		w->n = first + n * (j + 1) / jobs - w->first;
+		g_byte_array_set_size(w->out, 0);
+	}
+	if (!run_workers(r, error))
+		return false;
+	if (r->cfg->depth_first) {
+		g_byte_array_set_size(r->waiting,
+				      (guint)g_array_index(r->where, struct wait_at, first).at);
+		g_array_set_size(r->where, first);
+	}
+	for (guint j = 0; j < jobs; j++)
+		add_found(r, &r->workers[j]);
+	if (!r->cfg->depth_first) {
+		r->head += n;
+		compact(r);
+	}
+	return true;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static uint64_t bytes_now(const struct explore_run *r)
+{
+	return state_set_bytes(r->set) + r->waiting->len +
+	       (uint64_t)r->where->len * sizeof(struct wait_at) +
+	       (uint64_t)r->origins->len * sizeof(struct origin) +
+	       (uint64_t)r->graph.edges->len * sizeof(struct edge) +
+	       (uint64_t)r->graph.of->len * sizeof(struct edges_of);
+}
+
+static const char *bound_hit(const struct explore_run *r)
+{
+	const struct explore_cfg *c = r->cfg;
+
+	if (c->max_states && r->result->states >= c->max_states)
+		return "--max-states";
+	if (c->max_depth && r->result->depth >= c->max_depth)
+		return "--max-depth";
+	if (r->result->states >= STATE_NONE - ROUND_STATES * MOVES_MAX)
+		return "room for 2^32 states";
+	return NULL;
+}
+
+static bool run_rounds(struct explore_run *r, GError **error)
+{
+	for (unsigned int i = 0; r->head < r->where->len; i++) {
+		r->result->bound = bound_hit(r);
+		if (r->result->bound)
+			return true;
+		if (!run_round(r, error))
+			return false;
+		r->result->bytes = MAX(r->result->bytes, bytes_now(r));
+		if (r->cfg->tick && i % TICK_ROUNDS == 0)
+			r->cfg->tick(r->cfg->tick_arg, r->result->states, r->where->len - r->head);
+		if (r->result->findings->len && !r->cfg->keep_going)
+			return true;
+	}
+	r->result->complete = true;
+	return true;
+}
+
+/* A cycle as a finding: the way to a state on it. */
+static void look_for_cycles(struct explore_run *r)
+{
+	struct found f = { .inv = INV_PROG, .gfn = UINT64_MAX, .mv = { .kind = NR_MOVE_KINDS } };
+
+	if (!r->result->complete || r->cfg->no_progress || !(r->mask >> INV_PROG & 1))
+		return;
+	f.from = progress_search(r, &f.why);
+	if (f.from != STATE_NONE)
+		add_finding(r, &f);
+}
+
+static void make_workers(struct explore_run *r)
+{
+	const struct vm_cfg *cfg = r->start.vm->cfg;
+
+	r->workers = g_new0(struct worker, r->cfg->jobs);
+	for (unsigned int j = 0; j < r->cfg->jobs; j++) {
+		struct worker *w = &r->workers[j];
+
+		w->run = r;
+		w->parent = vm_new(cfg);
+		w->child = vm_new(cfg);
+		w->ctx = ctx_for(w->child, w->notes);
+		w->code = g_malloc(state_code_max(state_words(r->start.vm)));
+		w->out = g_byte_array_new();
+	}
+}
+
+static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
+{
+	struct found f = { .from = STATE_NONE };
+	uint64_t all = inv_applies(r->start.vm->cfg);
+
+	r->cfg = cfg;
+	r->mask = cfg->invariants ? all & *cfg->invariants : all;
+	r->set = state_set_new();
+	r->origins = g_array_new(FALSE, FALSE, sizeof(struct origin));
+	r->graph.edges = g_array_new(FALSE, FALSE, sizeof(struct edge));
+	r->graph.of = g_array_new(FALSE, TRUE, sizeof(struct edges_of));
+	r->waiting = g_byte_array_new();
+	r->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
+	r->result = g_new0(struct explore_result, 1);
+	r->result->findings = g_ptr_array_new();
+	r->result->state_bytes = vm_state_bytes(r->start.vm);
+	make_workers(r);
+	f.hash = state_hash(r->workers[0].code, 0); /* the start differs from itself nowhere */
+	(void)state_set_add(r->set, f.hash, 0);
+	add_state(r, &f, r->workers[0].code);
+}
+
+static void run_fini(struct explore_run *r)
+{
+	for (unsigned int j = 0; j < r->cfg->jobs; j++) {
+		vm_free(r->workers[j].parent);
+		vm_free(r->workers[j].child);
+		g_free(r->workers[j].code);
+		g_byte_array_free(r->workers[j].out, TRUE);
+	}
+	g_free(r->workers);
+	state_set_free(r->set);
+	g_array_free(r->origins, TRUE);
+	g_array_free(r->graph.edges, TRUE);
+	g_array_free(r->graph.of, TRUE);
+	g_byte_array_free(r->waiting, TRUE);
+	g_array_free(r->where, TRUE);
+	explore_start_fini(&r->start);
+}
+
+struct explore_result *explore(const struct explore_cfg *cfg, GError **error)
+{
+	struct explore_run r = { .cfg = cfg };
+	gint64 began = g_get_monotonic_time();
+	struct explore_result *result;
+	bool ok;
+
+	g_assert(cfg->jobs >= 1 && cfg->jobs <= EXPLORE_JOBS_MAX);
+	if (!explore_start(cfg, &r.start, error))
+		return NULL;
+	run_init(&r, cfg);
+	ok = run_rounds(&r, error);
+	if (ok)
+		look_for_cycles(&r);
+	result = r.result;
+	result->seconds = (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC;
+	run_fini(&r);
+	if (ok)
+		return result;
+	explore_result_free(result);
+	return NULL;
+}
+
+void explore_result_free(struct explore_result *r)
+{
+	if (!r)
+		return;
+	for (guint i = 0; i < r->findings->len; i++) {
+		struct explore_finding *f = g_ptr_array_index(r->findings, i);
+
+		g_free(f->why);
+		g_array_free(f->path, TRUE);
+		g_free(f);
+	}
+	g_ptr_array_free(r->findings, TRUE);
+	g_free(r);
+}

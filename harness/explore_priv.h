@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of the explorer only. */
+#ifndef HARNESS_EXPLORE_PRIV_H
+#define HARNESS_EXPLORE_PRIV_H
+
+#include "harness/explore.h"
+#include "harness/states.h"
+
+/* How a state was reached first. */
+struct origin {
+	uint32_t from; /* STATE_NONE: it is where the exploration begins */
+	struct move mv;
+	uint8_t spare;
+};
+
+/* A move of the graph, for the search for cycles. */
+struct edge {
+	uint32_t to;
+	uint8_t kind, who;
+	uint8_t spare[2];
+};
+
+/* Edges of one state: first to first + n - 1 of all. */
+struct edges_of {
+	uint64_t first;
+	uint32_t n;
+	uint32_t spare;
+};
+
+/* The graph of all states. */
+struct graph {
+	GArray *edges; /* struct edge */
+	GArray *of;    /* struct edges_of, an element a state */
+};
+
+/* One thread's means. */
+struct worker {
+	struct explore_run *run;
+	struct vm *parent, *child;
+	struct ctx ctx;
+	struct note notes[NOTES_MAX];
+	uint8_t *code;
+	GByteArray *out;   /* struct found_head and short form, one after the other */
+	uint32_t first, n; /* its part of the round: states that wait */
+	GError *error;
+};
+
+/* What a move led to. */
+struct found {
+	struct vm_hash hash;
+	uint32_t from; /* number */
+	uint32_t known; /* number of the state it leads to, if it had been seen before the round */
+	uint32_t bytes; /* of the short form that follows */
+	struct move mv;
+	uint8_t inv; /* enum inv it breaks */
+	uint32_t depth;
+	gfn_t gfn;
+	const char *why;
+	uint8_t last; /* no move at all: the end of the program, or a deadlock */
+	uint8_t spare[7];
+};
+
+struct explore_run {
+	const struct explore_cfg *cfg;
+	struct explore_start start;
+	struct state_set *set;
+	GArray *origins; /* struct origin, an element a state */
+	GArray *depths;  /* uint32_t; only when a bound asks for it */
+	struct graph graph;
+	/* states that wait: short forms one after the other */
+	GByteArray *waiting;
+	GArray *where; /* struct wait_at, from .head on */
+	guint head;
+	struct worker *workers;
+	uint64_t mask; /* invariants asked about */
+	uint64_t found_mask;
+	struct explore_result *result;
+};
+
+struct wait_at {
+	uint64_t at;
+	uint32_t bytes;
+	uint32_t number;
+	uint32_t depth;
+	uint32_t spare;
+};
+
+/* explore_path() - the moves to a state. */
+GArray *explore_path(const struct explore_run *r, uint32_t state);
+
+/**
+ * progress_search() - a cycle that a weakly fair scheduler may follow for ever, or that leads nowhere else.
+ * Return: a state on it, STATE_NONE when there is none; @why a constant sentence.
+ */
+uint32_t progress_search(const struct explore_run *r, const char **why);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/inv.h"
+
+#include "mmu/s2_pte.h"
+#include "model/hostmm.h"
+#include "model/memslots.h"
+#include "model/x86.h"
+
+enum inv_arch { INV_X86 = 1, INV_ARM = 2, INV_BOTH = 3 };
+
+static const struct inv_row {
+	const char *name, *where, *text;
+	uint8_t arch;
+	inv_fn check;
+} rows[NR_INVS] = {
+	[INV_NONE] = { "none", "never", "nothing is asked", 0, NULL },
+#define X(id, name, where, applies, check, text) \
+	[INV_##id] = { name, where, text, applies, check },
+#include "model/inv.def"
+#undef X
+};
+
+_Static_assert(NR_INVS <= 64, "a bit each");
+
+const char *inv_name(enum inv i)
+{
+	return rows[i].name;
+}
+
+const char *inv_text(enum inv i)
+{
+	return rows[i].text;
+}
+
+const char *inv_where(enum inv i)
+{
+	return rows[i].where;
+}
+
+enum inv inv_find(const char *name)
+{
+	unsigned int i = 1;
+
+	while (i < NR_INVS && strcmp(rows[i].name, name) != 0)
+		i++;
+	return i < NR_INVS ? (enum inv)i : INV_NONE;
+}
+
+uint64_t inv_applies(const struct vm_cfg *cfg)
+{
+	uint64_t mask = 0;
+
+	for (unsigned int i = 1; i < NR_INVS; i++)
+		if (rows[i].arch & (cfg->rules.arch == PT_X86 ? INV_X86 : INV_ARM))
+			mask |= BIT(i);
+	return mask;
+}
+
+enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out)
+{
+	for (unsigned int i = 1; i < NR_INVS; i++) {
+		if (!(mask >> i & 1) || i == INV_PROG || i == INV_REST)
+			continue;
+		*out = (struct witness){ .actor = t->mv.who };
+		if (!rows[i].check(t, out))
+			return (enum inv)i;
+	}
+	return INV_NONE;
+}
+
+bool inv_fail(struct witness *w, gfn_t gfn, const char *why)
+{
+	w->gfn = gfn;
+	w->has_gfn = true;
+	w->why = why;
+	return false;
+}
+
+uint64_t ghost_bits(gfn_t first, uint64_t n)
+{
+	if (first >= GHOST_PAGES)
+		return 0;
+	n = min_u64(n, GHOST_PAGES - first);
+	return (n == GHOST_PAGES ? ~0ULL : BIT(n) - 1) << first;
+}
+
+bool inv_returned(const struct transition *t, enum lang_kind kind)
+{
+	return t->c->finished && t->c->ret >= 0 && t->line && t->line->kind == kind;
+}
+
+bool inv_quiet(const struct vm *vm, uint32_t v)
+{
+	const struct vcpu *vcpu = &vm->vcpus[v];
+	const struct actor *a = &vm->actors[v];
+	bool inside = vcpu->mode != OUTSIDE_GUEST_MODE && !vcpu->stopped;
+
+	for (uint32_t d = 0; d < a->depth; d++)
+		if (a->fr[d].proc == P_vcpu_enter)
+			inside = false; /* requests are looked at once more before it enters */
+	return !inside && (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS));
+}
+
+bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out)
+{
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+	unsigned int bits = a->geom.index_bits;
+	uint64_t end = (uint64_t)MAX(b->head->high_water, a->head->high_water) << bits;
+
+	for (; *at < end; (*at)++) {
+		uint32_t table = (uint32_t)(*at >> bits);
+		const struct pt_meta *m = &a->meta[table];
+		uint32_t index = (uint32_t)(*at & (geom_entries(&a->geom) - 1));
+
+		if (pte_eq(a->entries[*at], b->entries[*at]) || m->state != PT_LIVE)
+			continue;
+		*out = (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
+				      .table = table,
+				      .index = index,
+				      .height = m->height,
+				      .as_id = m->as_id,
+				      .old = b->meta[table].state == PT_LIVE
+						     ? b->entries[*at]
+						     : (pte_t){ a->fmt->empty },
+				      .now = a->entries[*at] };
+		(*at)++;
+		return true;
+	}
+	return false;
+}
+
+unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)
+{
+	if (!pte_is_leaf(vm->pt.fmt, e, height))
+		return 0;
+	if (vm->cfg->rules.arch == PT_ARM64)
+		return s2_access(e) | ACC_R;
+	return spte_access(vm_x86_fmt(vm), e) | ACC_R;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* Decided by the explorer, which sees whole paths. */
+bool inv_prog(const struct transition *t, struct witness *w)
+{
+	(void)t;
+	(void)w;
+	return true;
+}
+
+bool inv_rest(const struct transition *t, struct witness *w)
+{
+	return vm_check(t->after, &w->why);
+}
+
+enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out)
+{
+	*out = (struct witness){ .why = NULL };
+	if ((mask >> INV_REST & 1) && !vm_check(vm, &out->why))
+		return INV_REST;
+	return INV_NONE;
+}
+
+/* ---- history -------------------------------------------------------------------------------- */
+
+/* gfns of the slot that a region line is about, as the state has it; 0 none. */
+static uint64_t slot_bits(const struct vm *vm, const struct lang_region *r)
+{
+	unsigned int as = r->slot >> 16;
+	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
+
+	return s ? ghost_bits(vm->slots[s].base_gfn, vm->slots[s].npages) : 0;
+}
+
+/* Pages whose userfault bit is 1 in the bitmap that a region line names; bits of gfns. */
+static uint64_t uf_bits(const struct vm *vm, const struct op *op)
+{
+	gfn_t base = gpa_to_gfn(&vm->cfg->geom, op->gpa);
+	uint64_t pages = op->size >> vm->cfg->geom.page_shift, bits = 0;
+
+	if (!(op->flags & MEM_USERFAULT) || !op->uf_bitmap)
+		return 0;
+	for (uint64_t p = 0; p < pages; p++)
+		if (vm->words[op->uf_bitmap + p / 64] >> (p % 64) & 1)
+			bits |= ghost_bit(base + p);
+	return bits;
+}
+
+static bool has_uf(const struct vm *vm, const struct lang_region *r)
+{
+	unsigned int as = r->slot >> 16;
+	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
+
+	return s && (vm->slots[s].flags & MEM_USERFAULT);
+}
+
+/* A line begins: what its end will be measured against. */
+static void ghost_begin(struct transition *t)
+{
+	struct ghost *g = t->after->ghost;
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+	const struct lang_line *l = t->line;
+	const struct lang_region *r = &l->u.region;
+	uint64_t slot;
+
+	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
+		gl->due = g->written;
+		gl->reported = 0;
+		return;
+	}
+	if (l->kind != LANG_OP_SET_REGION)
+		return;
+	slot = slot_bits(t->before, r);
+	gl->slot = slot;
+	g->removed &= ~ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
+				  r->size >> t->after->cfg->geom.page_shift);
+	gl->uf_before = has_uf(t->before, r) ? 0 : uf_bits(t->before, &t->after->ops[t->mv.who]);
+	if (!(r->flags & MEM_USERFAULT) || r->size == 0) {
+		g->uf_armed &= ~slot;
+		g->uf_on &= ~slot;
+	}
+	if (!(r->flags & MEM_LOG_DIRTY_PAGES) || r->size == 0) {
+		g->written &= ~slot;
+		g->logged &= ~slot;
+	}
+}
+
+/* A slot that moved takes its log along. */
+static void ghost_move(struct ghost *g, uint64_t was, uint64_t is)
+{
+	int shift;
+
+	if (!was || !is || was == is)
+		return;
+	shift = __builtin_ctzll(is) - __builtin_ctzll(was);
+	is = g->written & was;
+	g->written = (g->written & ~was) | (shift > 0 ? is << shift : is >> -shift);
+}
+
+static void ghost_region_end(struct transition *t)
+{
+	struct ghost *g = t->after->ghost;
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+	uint64_t was = slot_bits(t->before, &t->line->u.region);
+	uint64_t is = slot_bits(t->after, &t->line->u.region);
+
+	if (t->c->ret == 0) {
+		g->uf_armed |= gl->uf_before;
+		if (t->line->u.region.flags & MEM_USERFAULT)
+			g->uf_on |= is;
+		g->removed |= gl->slot & ~is;
+		ghost_move(g, gl->slot, is);
+		if (is && (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES))
+			g->logged = (g->logged & ~was) | is;
+	}
+	gl->uf_before = gl->slot = gl->closed = 0;
+}
+
+static void ghost_end(struct transition *t)
+{
+	struct ghost *g = t->after->ghost;
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+	const struct lang_line *l = t->line;
+
+	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
+		if (!t->after->cfg->manual)
+			g->written &= ~gl->reported;
+		gl->due = gl->reported = 0;
+	} else if (l->kind == LANG_OP_CLEAR_DIRTY) {
+		g->written &= ~gl->reported;
+		gl->reported = 0;
+	} else if (l->kind == LANG_OP_SET_REGION) {
+		ghost_region_end(t);
+	}
+}
+
+/* A user store clears bits: pages that trap no longer. */
+static void ghost_user_bit(struct transition *t)
+{
+	uint64_t not_armed = 0;
+
+	for (uint32_t s = 1; s < memslot_objects(&t->after->cfg->limits); s++) {
+		const struct memslot *m = &t->after->slots[s];
+
+		for (uint64_t p = 0; m->in_use && m->uf_bitmap && p < m->npages; p++)
+			if (!(t->after->words[m->uf_bitmap + p / 64] >> (p % 64) & 1))
+				not_armed |= ghost_bit(m->base_gfn + p);
+	}
+	t->after->ghost->uf_armed &= ~not_armed;
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		t->after->ghost_line[a].uf_before &= ~not_armed;
+}
+
+static void ghost_note(struct transition *t, const struct note *n)
+{
+	struct ghost *g = t->after->ghost;
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+	uint32_t slot;
+
+	switch ((enum note_kind)n->kind) {
+	case NOTE_RETIRE:
+		slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
+		if ((n->acc & ACC_W) && slot && memslot_is_logging(&t->after->slots[slot]))
+			g->written |= g->logged & ghost_bit(n->gfn);
+		break;
+	case NOTE_REPORTED:
+	case NOTE_ASKED:
+		gl->reported |= n->gfn < GHOST_PAGES ? n->n << n->gfn : 0;
+		break;
+	case NOTE_STOPPED:
+		g->stopped |= ghost_bits(n->gfn, n->n);
+		break;
+	case NOTE_RESUMED:
+		g->stopped &= ~ghost_bits(n->gfn, n->n);
+		break;
+	case NOTE_CLOSED:
+		gl->closed = gl->slot;
+		break;
+	case NOTE_EXIT:
+	case NOTE_LOGGED:
+	case NOTE_WARN:
+		break;
+	}
+}
+
+void inv_ghost(struct transition *t)
+{
+	if (t->mv.kind == MOVE_LINE && t->line)
+		ghost_begin(t);
+	for (unsigned int i = 0; i < t->c->nr_notes; i++)
+		ghost_note(t, &t->c->notes[i]);
+	if (t->line && t->line->kind == LANG_OP_USER_BIT)
+		ghost_user_bit(t);
+}
+
+void inv_ghost_end(struct transition *t)
+{
+	if (t->c->finished && t->line)
+		ghost_end(t);
+}

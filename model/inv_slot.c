@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants at the return of ioctls. */
+#include "mmu/s2_pte.h"
+#include "model/hostmm.h"
+#include "model/inv.h"
+#include "model/memslots.h"
+#include "model/vtlb.h"
+#include "model/x86.h"
+
+/* Something that lets a vCPU reach a page: a leaf of a live root's table, or a TLB entry. */
+struct reach {
+	gfn_t gfn;
+	uint64_t pages;
+	unsigned int access;
+	bool clean; /* the hardware must set D first, and reports it */
+	bool tlb;
+	uint8_t vcpu;
+	uint8_t height;
+};
+
+struct reach_arg {
+	const struct vm *vm;
+	bool (*ask)(const struct vm *vm, const struct reach *r, uint64_t pages);
+	uint64_t pages; /* gfns asked about */
+	struct witness *w;
+	const char *why_leaf, *why_tlb;
+	uint8_t vcpu;
+	bool bad;
+};
+
+static bool ask(struct reach_arg *a, const struct reach *r)
+{
+	if (a->bad || !(ghost_bits(r->gfn, r->pages) & a->pages) || !a->ask(a->vm, r, a->pages))
+		return true;
+	a->bad = true;
+	if (r->tlb)
+		a->w->actor = r->vcpu;
+	return inv_fail(a->w, r->gfn, r->tlb ? a->why_tlb : a->why_leaf);
+}
+
+static enum tlb_keep ask_entry(void *arg, const struct tlb_entry *e)
+{
+	struct reach_arg *a = arg;
+
+	if (e->kind == TLB_S2)
+		(void)ask(a, &(struct reach){ .gfn = e->gfn,
+					      .pages = geom_pages(&a->vm->cfg->geom, e->height),
+					      .access = e->access,
+					      .clean = (e->flags & TLB_CLEAN) != 0,
+					      .tlb = true,
+					      .vcpu = a->vcpu,
+					      .height = e->height });
+	return TLB_KEEP;
+}
+
+static bool is_reachable_root(const struct vm *vm, uint32_t table)
+{
+	uint32_t t = table;
+
+	while (vm->pt.meta[t].parent)
+		t = vm->pt.meta[t].parent;
+	for (uint32_t i = 0; i < VM_MAX_ROOTS; i++)
+		if (vm->st->roots[i].in_use && vm->st->roots[i].table == t)
+			return !vm->st->roots[i].invalid;
+	return true;
+}
+
+static bool each_reach(struct reach_arg *a)
+{
+	const struct vm *vm = a->vm;
+	const struct pt *pt = &vm->pt;
+
+	for (uint32_t t = 1; t < pt->head->high_water && !a->bad; t++) {
+		const struct pt_meta *m = &pt->meta[t];
+
+		if (m->state != PT_LIVE || !m->nr_used || !is_reachable_root(vm, t))
+			continue;
+		for (uint32_t i = 0; i < geom_entries(&pt->geom); i++) {
+			pte_t e = *pt_entry(pt, t, i);
+			unsigned int acc = inv_leaf_access(vm, e, m->height);
+
+			if (acc)
+				(void)ask(a, &(struct reach){
+						     .gfn = pt_entry_gfn(pt, t, i),
+						     .pages = geom_pages(&pt->geom, m->height),
+						     .access = acc,
+						     .clean = vm->cfg->rules.arch == PT_X86 &&
+							      vm->cfg->rules.pml && m->height == 0 &&
+							      !(e.v & vm_x86_fmt(vm)->dirty),
+						     .height = m->height });
+		}
+	}
+	for (uint32_t v = 0; v < vm->cfg->nr_vcpus && vm->cfg->tlb.form != TLB_DROP; v++) {
+		a->vcpu = (uint8_t)v;
+		if (!inv_quiet(vm, v))
+			tlb_visit(&vm->cfg->tlb, vtlb(vm, v), ask_entry, a);
+	}
+	return !a->bad;
+}
+
+static bool any(const struct vm *vm, const struct reach *r, uint64_t pages)
+{
+	(void)vm;
+	(void)r;
+	(void)pages;
+	return true;
+}
+
+bool inv_i15(const struct transition *t, struct witness *w)
+{
+	uint64_t gone;
+
+	if (!inv_returned(t, LANG_OP_SET_REGION))
+		return true;
+	gone = t->after->ghost_line[t->mv.who].slot;
+	for (uint32_t s = 1; s < memslot_objects(&t->after->cfg->limits); s++)
+		if (t->after->slots[s].in_use)
+			gone &= ~ghost_bits(t->after->slots[s].base_gfn, t->after->slots[s].npages);
+	return each_reach(&(struct reach_arg){
+		.vm = t->after,
+		.ask = any,
+		.pages = gone,
+		.w = w,
+		.why_leaf = "a leaf maps a page whose slot is gone",
+		.why_tlb = "a vCPU holds a translation of a page whose slot is gone" });
+}
+
+bool inv_i20(const struct transition *t, struct witness *w)
+{
+	return !inv_returned(t, LANG_OP_SET_REGION) || !t->after->ghost_line[t->mv.who].uf_before ||
+	       each_reach(&(struct reach_arg){
+		       .vm = t->after,
+		       .ask = any,
+		       .pages = t->after->ghost_line[t->mv.who].uf_before,
+		       .w = w,
+		       .why_leaf = "a leaf maps a page whose userfault bit was 1 before the ioctl",
+		       .why_tlb = "a vCPU holds a translation of a page whose userfault bit was 1 "
+				  "before the ioctl" });
+}
+
+/* Is the page's bit in the log set, or will the hardware report the write? */
+static bool unlogged_write(const struct vm *vm, const struct reach *r, uint64_t pages)
+{
+	uint32_t slot = memslot_find(vm, 0, r->gfn);
+	const struct memslot *s = &vm->slots[slot];
+
+	if (!(r->access & ACC_W) || !slot)
+		return false;
+	if (r->height > 0)
+		return vm->cfg->manual != 3;
+	if (r->clean && vm->cfg->rules.pml)
+		return false;
+	(void)pages;
+	return s->bitmap && !(vm->words[s->bitmap + (r->gfn - s->base_gfn) / 64] >>
+				      ((r->gfn - s->base_gfn) % 64) & 1);
+}
+
+/* With initially-all-set all bits are 1, so that nothing is asked of the entries. */
+bool inv_i10(const struct transition *t, struct witness *w)
+{
+	uint32_t slot;
+
+	if (!inv_returned(t, LANG_OP_SET_REGION) || t->after->cfg->ring_entries ||
+	    !(t->line->u.region.flags & MEM_LOG_DIRTY_PAGES) ||
+	    (t->after->ghost_line[t->mv.who].slot & t->after->ghost->logged))
+		return true;
+	slot = memslot_by_id(t->after, t->line->u.region.slot >> 16,
+			     memslots_active(t->after, t->line->u.region.slot >> 16),
+			     (uint16_t)t->line->u.region.slot);
+	if (!slot)
+		return true;
+	return each_reach(&(struct reach_arg){
+		.vm = t->after,
+		.ask = unlogged_write,
+		.pages = ghost_bits(t->after->slots[slot].base_gfn, t->after->slots[slot].npages),
+		.w = w,
+		.why_leaf = "a leaf grants write to a logged slot's page that is not in the log",
+		.why_tlb = "a vCPU may write, by a translation it holds, to a logged slot's page that "
+			   "is not in the log" });
+}
