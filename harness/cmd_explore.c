@@ -8,7 +8,9 @@
 
 #include "harness/cmd.h"
 #include "harness/explore.h"
+#include "harness/explore_priv.h"
 #include "harness/explore_print.h"
+#include "harness/explore_story.h"
 #include "harness/output.h"
 #include "harness/replay.h"
 
@@ -18,6 +20,7 @@ struct options {
 	int tables, slots, words, tlb, pml;
 	gboolean json, depth_first, keep_going, no_progress;
 	uint64_t mask;
+	struct explore_files files;
 };
 
 /* One line on a terminal, over and over. */
@@ -72,7 +75,7 @@ static struct setup_scope scope_of(const struct options *o)
 
 /* Explores one scenario and appends its report. */
 static enum cmd_exit run_scenario(const struct replay *r, const struct record_scenario *scen,
-				  const struct options *o, struct explore_report *out)
+				  struct options *o, struct explore_report *out)
 {
 	struct lang_scenario s = scen->header.u.scenario;
 	g_autoptr(GPtrArray) lines = lines_of(scen);
@@ -96,7 +99,13 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 		g_strlcpy(s.inject, o->inject, sizeof(s.inject));
 	if (o->geom)
 		g_strlcpy(s.geom, o->geom, sizeof(s.geom));
+	if (!explore_files_check(&o->files, &cfg, &error))
+		return cmd_fail(CMD_USAGE, "explore", "%s: scenario '%s': %s", r->file->name, s.name,
+				error->message);
+	if (getenv("MOVERS"))
+		cfg.movers = g_new0(struct movers, 1);
 	result = explore(&cfg, &error);
+	if (cfg.movers) movers_print(cfg.movers);
 	if (cfg.tick)
 		fprintf(stderr, "\r\033[K");
 	if (!result)
@@ -104,13 +113,15 @@ static enum cmd_exit run_scenario(const struct replay *r, const struct record_sc
 				scen->header.line, s.name, error->message);
 	code = result->findings->len ? CMD_FINDING : CMD_OK;
 	explore_report_add(out, &cfg, result);
+	if (!explore_files_write(&o->files, &cfg, result, &error))
+		code = cmd_fail(CMD_USAGE, "explore", "%s", error->message);
 	explore_result_free(result);
 	return code;
 }
 
-static enum cmd_exit run(const struct replay *r, const struct options *o)
+static enum cmd_exit run(const struct replay *r, struct options *o)
 {
-	struct explore_report *out = explore_report_new(o->json);
+	struct explore_report *out = explore_report_new(o->json, !o->files.story);
 	g_autoptr(GString) text = NULL;
 	g_autoptr(GError) error = NULL;
 	enum cmd_exit code = CMD_OK;
@@ -165,7 +176,7 @@ static enum cmd_exit check(struct options *o)
 	return parse_invariants(o) ? CMD_OK : CMD_USAGE;
 }
 
-static enum cmd_exit read_and_run(const char *path, const struct options *o)
+static enum cmd_exit read_and_run(const char *path, struct options *o)
 {
 	g_autoptr(GError) error = NULL;
 	struct record *file = record_read(path, &error);
@@ -212,6 +223,12 @@ enum cmd_exit cmd_explore(int argc, char **argv)
 		{ "words", 0, 0, G_OPTION_ARG_INT, &o.words, "Room for bitmaps, in words; 32", "N" },
 		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o.tlb, "Room in a vCPU's TLB; 12", "N" },
 		{ "pml", 0, 0, G_OPTION_ARG_INT, &o.pml, "Entries of a PML buffer; 4", "N" },
+		{ "story", 0, 0, G_OPTION_ARG_FILENAME, &o.files.story,
+		  "Write the first counterexample there as a table, and not into the report", "FILE" },
+		{ "svg", 0, 0, G_OPTION_ARG_FILENAME, &o.files.svg, "... as a sequence diagram",
+		  "FILE" },
+		{ "repro", 0, 0, G_OPTION_ARG_FILENAME, &o.files.repro,
+		  "... as a C program for a real KVM", "FILE.c" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "As JSON", NULL },
 		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output, "Write there, not to stdout",
 		  "OUT" },
@@ -235,5 +252,8 @@ out:
 	g_free(o.geom);
 	g_free(o.invariants);
 	g_free(o.output);
+	g_free(o.files.story);
+	g_free(o.files.svg);
+	g_free(o.files.repro);
 	return code;
 }

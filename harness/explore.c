@@ -9,9 +9,10 @@
 G_DEFINE_QUARK(s2_explore_error, explore_error)
 
 enum {
-	ROUND_STATES = 4096, /* a thread; the same whatever their number, so that nothing depends on it */
+	/* the same for any number of threads, so that nothing depends on it */
+	ROUND_STATES = 4096,
+	ROUND_STATES_DEPTH = 64,
 	TICK_ROUNDS = 16,
-	COMPACT_BYTES = 1 << 26,
 };
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -138,15 +139,29 @@ static void put_found(struct worker *w, struct found *f, size_t bytes)
 		g_byte_array_append(w->out, w->code, (guint)bytes);
 }
 
-/* Makes one move in a copy and says where it leads. */
-static bool try_move(struct worker *w, struct found *f)
+/* Where the child, @w->changed lines of which are not the parent's, leads. */
+static void put_child(struct worker *w, const struct wait_at *at, struct found *f)
+{
+	const struct explore_run *r = w->run;
+	size_t bytes = 0;
+
+	f->hash = state_rehash(at->hash, w->parent, w->child, &w->changed);
+	f->known = state_set_find(r->set, f->hash);
+	if (f->known == STATE_NONE) {
+		w->all = w->differs;
+		state_lines_add(&w->all, &w->changed);
+		bytes = state_encode(w->child, r->start.vm, &w->all, w->code);
+	}
+	put_found(w, f, bytes);
+}
+
+/* Makes one move and says where it leads; the child is the parent again afterwards. */
+static bool try_move(struct worker *w, const struct wait_at *at, struct found *f)
 {
 	const struct explore_run *r = w->run;
 	struct transition t = { .before = w->parent, .after = w->child, .c = &w->ctx, .mv = f->mv };
 	struct witness wit;
-	size_t bytes;
 
-	vm_copy(w->child, w->parent);
 	w->ctx.work.guest_entry = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
@@ -160,10 +175,9 @@ static bool try_move(struct worker *w, struct found *f)
 		f->inv = (uint8_t)inv_check_end(w->child, r->mask, &wit);
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
-	bytes = state_encode(w->child, r->start.vm, w->code);
-	f->hash = state_hash(w->code, bytes);
-	f->known = state_set_find(r->set, f->hash);
-	put_found(w, f, f->known == STATE_NONE ? bytes : 0);
+	state_diff(w->child, w->parent, &w->changed);
+	put_child(w, at, f);
+	state_restore(w->child, w->parent, &w->changed);
 	return true;
 }
 
@@ -186,6 +200,10 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		f.last = true;
 		put_found(w, &f, 0);
 	}
+	if (r->cfg->movers) {
+		movers_look(w, list, n);
+		w->ctx.vm = w->child;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int picks = 1;
 
@@ -193,7 +211,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
 			if (list[i].kind == MOVE_STEP)
 				f.mv.k = (uint8_t)k;
-			if (!try_move(w, &f))
+			if (!try_move(w, at, &f))
 				return false;
 			if (list[i].kind == MOVE_STEP && w->ctx.pick_of)
 				picks = w->ctx.pick_of;
@@ -208,27 +226,60 @@ static gpointer work(gpointer data)
 	const struct explore_run *r = w->run;
 
 	for (uint32_t i = w->first; i < w->first + w->n; i++) {
-		const struct wait_at *at = &g_array_index(r->where, struct wait_at, i);
+		const struct wait_at *at = &g_array_index(w->batch->where, struct wait_at, i);
 
-		state_decode(w->parent, r->start.vm, r->waiting->data + at->at, at->bytes);
+		state_decode(w->parent, w->batch->codes->data + at->at, at->bytes, &w->differs);
+		state_restore(w->child, w->parent, &w->differs);
 		if (!expand(w, at))
 			return NULL;
+		state_restore(w->parent, r->start.vm, &w->differs);
+		state_restore(w->child, r->start.vm, &w->differs);
 	}
 	return NULL;
 }
 
 /* ---- rounds --------------------------------------------------------------------------------- */
 
+static struct batch *batch_new(void)
+{
+	struct batch *b = g_new(struct batch, 1);
+
+	b->codes = g_byte_array_new();
+	b->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
+	return b;
+}
+
+static void batch_free(void *p)
+{
+	struct batch *b = p;
+
+	g_byte_array_free(b->codes, TRUE);
+	g_array_free(b->where, TRUE);
+	g_free(b);
+}
+
+static void add_waiting(struct explore_run *r, const struct found *f, const uint8_t *code)
+{
+	struct batch *b = g_queue_peek_tail(&r->waiting);
+	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
+	struct wait_at at = { .hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+
+	if (!b || b->where->len >= size) {
+		b = batch_new();
+		g_queue_push_tail(&r->waiting, b);
+	}
+	at.at = b->codes->len;
+	g_byte_array_append(b->codes, code, f->bytes);
+	g_array_append_val(b->where, at);
+	r->nr_waiting++;
+	r->waiting_bytes += f->bytes + sizeof(at);
+}
+
 static void add_state(struct explore_run *r, const struct found *f, const uint8_t *code)
 {
-	struct wait_at at = { .at = r->waiting->len,
-			      .bytes = f->bytes,
-			      .number = r->origins->len,
-			      .depth = f->depth };
 	struct origin o = { .from = f->from, .mv = f->mv };
 
-	g_byte_array_append(r->waiting, code, f->bytes);
-	g_array_append_val(r->where, at);
+	add_waiting(r, f, code);
 	g_array_append_val(r->origins, o);
 	r->result->states++;
 	r->result->code_bytes += f->bytes;
@@ -331,63 +382,36 @@ static bool run_workers(struct explore_run *r, GError **error)
 	return true;
 }
 
-/* Frees the room of states that wait no longer. */
-static void compact(struct explore_run *r)
-{
-	uint64_t from;
-
-	if (r->head == r->where->len) {
-		g_array_set_size(r->where, 0);
-		g_byte_array_set_size(r->waiting, 0);
-		r->head = 0;
-		return;
-	}
-	from = g_array_index(r->where, struct wait_at, r->head).at;
-	if (r->cfg->depth_first || from < COMPACT_BYTES || from < r->waiting->len / 2)
-		return;
-	g_byte_array_remove_range(r->waiting, 0, (guint)from);
-	g_array_remove_range(r->where, 0, r->head);
-	r->head = 0;
-	for (guint i = 0; i < r->where->len; i++)
-		g_array_index(r->where, struct wait_at, i).at -= from;
-}
-
-/* A round: the first states that wait, or in depth first the last one. */
+/* A round: the batch that waits longest, or depth first the youngest. */
 static bool run_round(struct explore_run *r, GError **error)
 {
-	guint len = r->where->len - r->head, jobs = r->cfg->jobs;
-	guint n = r->cfg->depth_first ? 1 : MIN(len, ROUND_STATES);
-	guint first = r->cfg->depth_first ? r->where->len - 1 : r->head;
+	struct batch *b = r->cfg->depth_first ? g_queue_pop_tail(&r->waiting)
+					      : g_queue_pop_head(&r->waiting);
+	guint n = b->where->len, jobs = r->cfg->jobs;
+	bool ok;
 
 	for (guint j = 0; j < jobs; j++) {
 		struct worker *w = &r->workers[j];
 
-		w->first = first + n * j / jobs;
-		w->n = first + n * (j + 1) / jobs - w->first;
+		w->batch = b;
+		w->first = n * j / jobs;
+		w->n = n * (j + 1) / jobs - w->first;
 		g_byte_array_set_size(w->out, 0);
 	}
-	if (!run_workers(r, error))
-		return false;
-	if (r->cfg->depth_first) {
-		g_byte_array_set_size(r->waiting,
-				      (guint)g_array_index(r->where, struct wait_at, first).at);
-		g_array_set_size(r->where, first);
-	}
-	for (guint j = 0; j < jobs; j++)
+	ok = run_workers(r, error);
+	r->nr_waiting -= n;
+	r->waiting_bytes -= b->codes->len + (uint64_t)n * sizeof(struct wait_at);
+	batch_free(b);
+	for (guint j = 0; ok && j < jobs; j++)
 		add_found(r, &r->workers[j]);
-	if (!r->cfg->depth_first) {
-		r->head += n;
-		compact(r);
-	}
-	return true;
+	return ok;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint64_t bytes_now(const struct explore_run *r)
 {
-	return state_set_bytes(r->set) + r->waiting->len +
-	       (uint64_t)r->where->len * sizeof(struct wait_at) +
+	return state_set_bytes(r->set) + r->waiting_bytes +
 	       (uint64_t)r->origins->len * sizeof(struct origin) +
 	       (uint64_t)r->graph.edges->len * sizeof(struct edge) +
 	       (uint64_t)r->graph.of->len * sizeof(struct edges_of);
@@ -408,7 +432,7 @@ static const char *bound_hit(const struct explore_run *r)
 
 static bool run_rounds(struct explore_run *r, GError **error)
 {
-	for (unsigned int i = 0; r->head < r->where->len; i++) {
+	for (unsigned int i = 0; r->nr_waiting; i++) {
 		r->result->bound = bound_hit(r);
 		if (r->result->bound)
 			return true;
@@ -416,7 +440,7 @@ static bool run_rounds(struct explore_run *r, GError **error)
 			return false;
 		r->result->bytes = MAX(r->result->bytes, bytes_now(r));
 		if (r->cfg->tick && i % TICK_ROUNDS == 0)
-			r->cfg->tick(r->cfg->tick_arg, r->result->states, r->where->len - r->head);
+			r->cfg->tick(r->cfg->tick_arg, r->result->states, r->nr_waiting);
 		if (r->result->findings->len && !r->cfg->keep_going)
 			return true;
 	}
@@ -448,7 +472,9 @@ static void make_workers(struct explore_run *r)
 		w->parent = vm_new(cfg);
 		w->child = vm_new(cfg);
 		w->ctx = ctx_for(w->child, w->notes);
-		w->code = g_malloc(state_code_max(state_words(r->start.vm)));
+		vm_copy(w->parent, r->start.vm);
+		vm_copy(w->child, r->start.vm);
+		w->code = g_malloc(state_code_max(r->start.vm));
 		w->out = g_byte_array_new();
 	}
 }
@@ -464,13 +490,12 @@ static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 	r->origins = g_array_new(FALSE, FALSE, sizeof(struct origin));
 	r->graph.edges = g_array_new(FALSE, FALSE, sizeof(struct edge));
 	r->graph.of = g_array_new(FALSE, TRUE, sizeof(struct edges_of));
-	r->waiting = g_byte_array_new();
-	r->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
+	g_queue_init(&r->waiting);
 	r->result = g_new0(struct explore_result, 1);
 	r->result->findings = g_ptr_array_new();
 	r->result->state_bytes = vm_state_bytes(r->start.vm);
 	make_workers(r);
-	f.hash = state_hash(r->workers[0].code, 0); /* the start differs from itself nowhere */
+	f.hash = state_hash(r->start.vm);
 	(void)state_set_add(r->set, f.hash, 0);
 	add_state(r, &f, r->workers[0].code);
 }
@@ -488,8 +513,7 @@ static void run_fini(struct explore_run *r)
 	g_array_free(r->origins, TRUE);
 	g_array_free(r->graph.edges, TRUE);
 	g_array_free(r->graph.of, TRUE);
-	g_byte_array_free(r->waiting, TRUE);
-	g_array_free(r->where, TRUE);
+	g_queue_clear_full(&r->waiting, batch_free);
 	explore_start_fini(&r->start);
 }
 

@@ -49,6 +49,7 @@ struct explore_cfg {
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
 	void *tick_arg;
+	struct movers *movers;
 };
 
 /* One move that broke an invariant, or the end of a path that should go on. */

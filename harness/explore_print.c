@@ -3,15 +3,19 @@
 
 #include <json-glib/json-glib.h>
 
+#include "harness/story_from.h"
+
 struct explore_report {
 	GString *text;
 	JsonBuilder *json; /* NULL: text */
+	bool paths;        /* with the way to each finding */
 };
 
-struct explore_report *explore_report_new(bool json)
+struct explore_report *explore_report_new(bool json, bool paths)
 {
 	struct explore_report *r = g_new0(struct explore_report, 1);
 
+	r->paths = paths;
 	r->text = g_string_new(NULL);
 	if (!json)
 		return r;
@@ -20,49 +24,19 @@ struct explore_report *explore_report_new(bool json)
 	return r;
 }
 
-static void who_of(const struct vm *vm, struct move mv, char *out)
-{
-	if (mv.kind <= MOVE_STEP)
-		moves_actor_name(vm, mv.who, out);
-	else if (mv.kind == MOVE_ACK)
-		(void)g_snprintf(out, 8, "ipi%u", mv.who);
-	else
-		g_strlcpy(out, "rcu", 8);
-}
-
 /* The way there: who moves, up to where. */
 static void add_path(GString *out, const struct explore_cfg *cfg, const struct explore_finding *f)
 {
-	struct explore_start s;
-	struct note notes[NOTES_MAX];
-	struct ctx c;
-	GError *error = NULL;
+	struct story *story = story_from_finding(cfg, f);
 
-	if (!explore_start(cfg, &s, &error))
-		g_error("%s", error->message);
-	c = (struct ctx){ .vm = s.vm, .rules = &s.vm->cfg->rules, .notes = notes };
-	for (guint i = 0; i < f->path->len; i++) {
-		struct move mv = g_array_index(f->path, struct move, i);
-		const struct lang_line *l = moves_line(s.moves, s.vm, mv);
-		char who[8];
-
-		who_of(s.vm, mv, who);
-		if (mv.kind == MOVE_LINE)
-			g_string_append_printf(out, "  %3u %-5s > %s\n", i + 1, who, l->text);
-		if (!moves_make(s.moves, &c, mv, &error))
-			g_error("%s", error->message);
-		g_string_append_printf(out, "  %3u %-5s   %s", i + 1, who,
-				       c.finished ? "done" : c.label ? c.label : "waits");
-		if (c.pick_of)
-			g_string_append_printf(out, " (choice %u of %u)", mv.k, c.pick_of);
-		if (c.finished && c.ret)
-			g_string_append_printf(out, " ret %d", c.ret);
-		g_string_append_c(out, '\n');
-	}
-	explore_start_fini(&s);
+	g_string_append_c(out, '\n');
+	story_print_table(story, out);
+	g_string_append_c(out, '\n');
+	story_free(story);
 }
 
-static void add_text(GString *out, const struct explore_cfg *cfg, const struct explore_result *r)
+static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
+		     const struct explore_result *r)
 {
 	double rate = r->seconds > 0 ? (double)r->transitions / r->seconds : 0;
 
@@ -89,7 +63,8 @@ static void add_text(GString *out, const struct explore_cfg *cfg, const struct e
 		g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT
 					    " states)\n",
 				       inv_name(f->inv), f->why, f->path->len, f->states);
-		add_path(out, cfg, f);
+		if (paths)
+			add_path(out, cfg, f);
 	}
 }
 
@@ -97,7 +72,7 @@ void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
 			const struct explore_result *result)
 {
 	if (!r->json)
-		add_text(r->text, cfg, result);
+		add_text(r->text, r->paths, cfg, result);
 }
 
 GString *explore_report_end(struct explore_report *r)

@@ -7,7 +7,8 @@
 
 struct explore_report;
 
-struct explore_report *explore_report_new(bool json);
+/* explore_report_new() - @paths: a text shows the way to each finding as a table. */
+struct explore_report *explore_report_new(bool json, bool paths);
 void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
 			const struct explore_result *result);
 

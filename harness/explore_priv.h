@@ -33,6 +33,13 @@ struct graph {
 	GArray *of;    /* struct edges_of, an element a state */
 };
 
+enum { MOVERS_PC = 1024 };
+struct mover { uint64_t states, left, right, blocked; const char *label; const char *why[6]; unsigned nr_why; struct move next[16]; unsigned nr_next; };
+struct movers { struct mover at[NR_PROCS][MOVERS_PC]; struct vm *s_a, *s_b, *s_2; };
+struct worker;
+void movers_look(struct worker *w, const struct move *list, unsigned int n);
+void movers_print(const struct movers *m);
+
 /* One thread's means. */
 struct worker {
 	struct explore_run *run;
@@ -40,8 +47,12 @@ struct worker {
 	struct ctx ctx;
 	struct note notes[NOTES_MAX];
 	uint8_t *code;
+	struct state_lines differs; /* lines of .parent that are not the start's */
+	struct state_lines changed; /* lines of .child that are not .parent's */
+	struct state_lines all;
 	GByteArray *out;   /* struct found_head and short form, one after the other */
-	uint32_t first, n; /* its part of the round: states that wait */
+	const struct batch *batch; /* what the round expands */
+	uint32_t first, n;         /* its part of it */
 	GError *error;
 };
 
@@ -67,10 +78,8 @@ struct explore_run {
 	GArray *origins; /* struct origin, an element a state */
 	GArray *depths;  /* uint32_t; only when a bound asks for it */
 	struct graph graph;
-	/* states that wait: short forms one after the other */
-	GByteArray *waiting;
-	GArray *where; /* struct wait_at, from .head on */
-	guint head;
+	GQueue waiting; /* of struct batch *: states that wait, first come first */
+	uint64_t nr_waiting, waiting_bytes;
 	struct worker *workers;
 	uint64_t mask; /* invariants asked about */
 	uint64_t found_mask;
@@ -78,11 +87,16 @@ struct explore_run {
 };
 
 struct wait_at {
-	uint64_t at;
-	uint32_t bytes;
+	struct vm_hash hash;
+	uint32_t at, bytes; /* of the short form */
 	uint32_t number;
 	uint32_t depth;
-	uint32_t spare;
+};
+
+/* States that wait, up to a round of them: short forms one after the other. */
+struct batch {
+	GByteArray *codes;
+	GArray *where; /* struct wait_at */
 };
 
 /* explore_path() - the moves to a state. */

@@ -4,7 +4,13 @@
 #include "mmu/s2_pte.h"
 #include "model/hostmm.h"
 #include "model/memslots.h"
+#include "model/procs.h"
+#include "model/vcpu.h"
 #include "model/x86.h"
+
+enum {
+	CHANGES_MAX = 256, /* entries that a step changes: a table's, of small geometries */
+};
 
 enum inv_arch { INV_X86 = 1, INV_ARM = 2, INV_BOTH = 3 };
 
@@ -56,16 +62,61 @@ uint64_t inv_applies(const struct vm_cfg *cfg)
 	return mask;
 }
 
-enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out)
+static struct leaf change_of(const struct transition *t, uint32_t table, uint32_t index, size_t at)
 {
-	for (unsigned int i = 1; i < NR_INVS; i++) {
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+
+	return (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
+			      .table = table,
+			      .index = index,
+			      .height = a->meta[table].height,
+			      .as_id = a->meta[table].as_id,
+			      .old = b->meta[table].state == PT_LIVE ? b->entries[at]
+								     : (pte_t){ a->fmt->empty },
+			      .now = a->entries[at] };
+}
+
+/* Entries of linked tables that the move changed; how many. */
+static unsigned int changed_entries(const struct transition *t, struct leaf *out)
+{
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+	uint32_t tables = max_u32(b->head->high_water, a->head->high_water);
+	uint32_t entries = (uint32_t)geom_entries(&a->geom);
+	unsigned int n = 0;
+
+	for (uint32_t table = 1; table < tables; table++) {
+		size_t first = (size_t)table * entries;
+
+		if (a->meta[table].state != PT_LIVE ||
+		    memcmp(a->entries + first, b->entries + first, entries * sizeof(pte_t)) == 0)
+			continue;
+		for (uint32_t i = 0; i < entries; i++) {
+			if (pte_eq(a->entries[first + i], b->entries[first + i]))
+				continue;
+			g_assert(n < CHANGES_MAX);
+			out[n++] = change_of(t, table, i, first + i);
+		}
+	}
+	return n;
+}
+
+enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
+{
+	struct leaf changes[CHANGES_MAX];
+	enum inv found = INV_NONE;
+
+	t->changes = changes;
+	t->nr_changes = changed_entries(t, changes);
+	for (unsigned int i = 1; i < NR_INVS && !found; i++) {
 		if (!(mask >> i & 1) || i == INV_PROG || i == INV_REST)
 			continue;
 		*out = (struct witness){ .actor = t->mv.who };
 		if (!rows[i].check(t, out))
-			return (enum inv)i;
+			found = (enum inv)i;
 	}
-	return INV_NONE;
+	t->changes = NULL;
+	t->nr_changes = 0;
+	return found;
 }
 
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why)
@@ -101,34 +152,6 @@ bool inv_quiet(const struct vm *vm, uint32_t v)
 	return !inside && (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS));
 }
 
-bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out)
-{
-	const struct pt *b = &t->before->pt, *a = &t->after->pt;
-	unsigned int bits = a->geom.index_bits;
-	uint64_t end = (uint64_t)MAX(b->head->high_water, a->head->high_water) << bits;
-
-	for (; *at < end; (*at)++) {
-		uint32_t table = (uint32_t)(*at >> bits);
-		const struct pt_meta *m = &a->meta[table];
-		uint32_t index = (uint32_t)(*at & (geom_entries(&a->geom) - 1));
-
-		if (pte_eq(a->entries[*at], b->entries[*at]) || m->state != PT_LIVE)
-			continue;
-		*out = (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
-				      .table = table,
-				      .index = index,
-				      .height = m->height,
-				      .as_id = m->as_id,
-				      .old = b->meta[table].state == PT_LIVE
-						     ? b->entries[*at]
-						     : (pte_t){ a->fmt->empty },
-				      .now = a->entries[*at] };
-		(*at)++;
-		return true;
-	}
-	return false;
-}
-
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)
 {
 	if (!pte_is_leaf(vm->pt.fmt, e, height))
@@ -136,6 +159,54 @@ unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)
 	if (vm->cfg->rules.arch == PT_ARM64)
 		return s2_access(e) | ACC_R;
 	return spte_access(vm_x86_fmt(vm), e) | ACC_R;
+}
+
+/* A vCPU in the guest that no interrupt has been sent to. */
+static bool is_let_alone(const struct vm *vm, uint32_t v)
+{
+	return vm->vcpus[v].mode != OUTSIDE_GUEST_MODE && !vm->vcpus[v].kicked &&
+	       !vm->vcpus[v].stopped;
+}
+
+/* Pages in a vCPU's PML buffer: in the log as soon as it has left the guest. */
+static uint64_t pml_bits(const struct vm *vm, bool leaving)
+{
+	uint32_t n = vm_cfg_pml(vm->cfg);
+	uint64_t bits = 0;
+
+	for (uint32_t v = 0; vm->cfg->rules.pml && v < vm->cfg->nr_vcpus; v++) {
+		uint32_t first = vm->vcpus[v].pml_index + 1U;
+
+		if (leaving && is_let_alone(vm, v))
+			continue;
+		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
+			bits |= ghost_bit(
+				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
+	}
+	return bits;
+}
+
+/* Pages that a fault under way is about: it may still have to mark them. */
+static uint64_t fault_bits(const struct vm *vm)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
+		const struct actor *a = &vm->actors[v];
+
+		for (uint32_t d = 0; d < a->depth; d++) {
+			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+
+			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
+				bits |= ghost_bit(f->gfn);
+		}
+	}
+	return bits;
+}
+
+uint64_t inv_unmarked(const struct vm *vm, bool leaving)
+{
+	return pml_bits(vm, leaving) | fault_bits(vm);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -205,7 +276,7 @@ static void ghost_begin(struct transition *t)
 
 	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
 		gl->due = g->written;
-		gl->reported = 0;
+		gl->reported = gl->late = 0;
 		return;
 	}
 	if (l->kind != LANG_OP_SET_REGION)
@@ -265,7 +336,7 @@ static void ghost_end(struct transition *t)
 	if (l->kind == LANG_OP_GET_DIRTY || l->kind == LANG_OP_RESET_RINGS) {
 		if (!t->after->cfg->manual)
 			g->written &= ~gl->reported;
-		gl->due = gl->reported = 0;
+		gl->due = gl->reported = gl->late = 0;
 	} else if (l->kind == LANG_OP_CLEAR_DIRTY) {
 		g->written &= ~gl->reported;
 		gl->reported = 0;
@@ -323,6 +394,20 @@ static void ghost_note(struct transition *t, const struct note *n)
 	}
 }
 
+/* What was in a PML buffer or a fault and is so no longer, is late for harvests under way. */
+static void ghost_late(struct transition *t)
+{
+	uint64_t due = 0, marked;
+
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		due |= t->after->ghost_line[a].due;
+	if (!due)
+		return;
+	marked = inv_unmarked(t->before, false) & ~inv_unmarked(t->after, false);
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		t->after->ghost_line[a].late |= t->after->ghost_line[a].due & marked;
+}
+
 void inv_ghost(struct transition *t)
 {
 	if (t->mv.kind == MOVE_LINE && t->line)
@@ -331,6 +416,7 @@ void inv_ghost(struct transition *t)
 		ghost_note(t, &t->c->notes[i]);
 	if (t->line && t->line->kind == LANG_OP_USER_BIT)
 		ghost_user_bit(t);
+	ghost_late(t);
 }
 
 void inv_ghost_end(struct transition *t)

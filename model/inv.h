@@ -22,6 +22,14 @@ enum inv {
 	NR_INVS,
 };
 
+/* An entry that a move stored. */
+struct leaf {
+	gfn_t gfn;
+	uint32_t table, index;
+	uint8_t height, as_id;
+	pte_t old, now; /* .old: empty in a table that was not linked */
+};
+
 /* One move that was made. */
 struct transition {
 	const struct vm *before;
@@ -29,6 +37,9 @@ struct transition {
 	const struct ctx *c; /* as moves_make() left it */
 	struct move mv;
 	const struct lang_line *line; /* the mover's, at the move's end or which the move ended; or NULL */
+	/* entries of linked tables that the move changed; inv_check() fills it */
+	struct leaf *changes;
+	unsigned int nr_changes;
 };
 
 /* What is wrong. */
@@ -47,7 +58,7 @@ void inv_ghost_end(struct transition *t);
  * inv_check() - the first invariant of @mask (bit per enum inv) that the move breaks.
  * Return: INV_NONE when it breaks none.
  */
-enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out);
+enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out);
 
 /* inv_check_end() - the same for a state at the end of the program. */
 enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out);
@@ -81,17 +92,6 @@ uint64_t ghost_bits(gfn_t first, uint64_t n);
 /* inv_fail() - fills a witness; false, for `return inv_fail(...)`. */
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why);
 
-/* A leaf that a move stored, or made the one above it vanish. */
-struct leaf {
-	gfn_t gfn;
-	uint32_t table, index;
-	uint8_t height, as_id;
-	pte_t old, now;
-};
-
-/* inv_next_change() - entries of linked tables that the move changed, from *@at on; false: no more. */
-bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out);
-
 /* ACC_* bits that a leaf grants; 0: no leaf. */
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);
 
@@ -100,6 +100,13 @@ unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);
  * or an interrupt has stopped it there, and a flush or a reload is asked of it ("quiet", x86-mmu I2).
  */
 bool inv_quiet(const struct vm *vm, uint32_t v);
+
+/*
+ * inv_unmarked() - pages that a vCPU may have written and that are in the log only when it has left the guest
+ * (its PML buffer) or ended its fault; bits of gfns.
+ * @leaving: of PML buffers only those whose vCPUs have left or are asked to leave the guest
+ */
+uint64_t inv_unmarked(const struct vm *vm, bool leaving);
 
 /* The mover has just returned from an ioctl, without an error. */
 bool inv_returned(const struct transition *t, enum lang_kind kind);

@@ -59,43 +59,10 @@ bool inv_i2(const struct transition *t, struct witness *w)
 	       inv_fail(w, n->gfn, "a write completed in a frame that the host may only read");
 }
 
-/* Pages in a vCPU's PML buffer: in the log as soon as it has left the guest. */
-static uint64_t pml_bits(const struct vm *vm)
-{
-	uint32_t n = vm_cfg_pml(vm->cfg);
-	uint64_t bits = 0;
-
-	for (uint32_t v = 0; vm->cfg->rules.pml && v < vm->cfg->nr_vcpus; v++) {
-		uint32_t first = vm->vcpus[v].pml_index + 1U;
-
-		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(
-				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
-	}
-	return bits;
-}
-
-/* Pages that a fault under way is about: it may still have to mark them. */
-static uint64_t fault_bits(const struct vm *vm)
-{
-	uint64_t bits = 0;
-
-	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
-		const struct actor *a = &vm->actors[v];
-
-		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
-
-			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
-				bits |= ghost_bit(f->gfn);
-		}
-	}
-	return bits;
-}
-
 /*
- * A harvest may miss a page that is in a PML buffer, or that a fault of another vCPU has made writable and
- * not yet marked; the next one has it then, and the page stays due.
+ * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is asked
+ * to leave the guest, but is not waited for.  The page stays due, and the next harvest must have it
+ * [KVM v6.12 arch/x86/kvm/x86.c: kvm_arch_sync_dirty_log; vcpu kick without wait].
  */
 bool inv_dirty(const struct transition *t, struct witness *w)
 {
@@ -105,9 +72,30 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 
 	if (!inv_returned(t, LANG_OP_GET_DIRTY) && !inv_returned(t, LANG_OP_RESET_RINGS))
 		return true;
-	missed = gl->due & g->written & ~gl->reported & ~pml_bits(t->after) & ~fault_bits(t->after);
+	missed = gl->due & g->written & ~gl->reported & ~gl->late &
+		 ~inv_unmarked(t->after, true);
 	return !missed || inv_fail(w, (gfn_t)__builtin_ctzll(missed),
 				   "a write completed before the harvest began, and it is not in it");
+}
+
+/*
+ * The roots are invalid before the vCPUs are asked to give them up, in one section of mmu_lock: who has not
+ * been asked yet may enter once more [KVM v6.12 arch/x86/kvm/mmu/mmu.c: kvm_mmu_zap_all_fast].
+ */
+static bool will_be_asked(const struct vm *vm, uint32_t v)
+{
+	for (uint32_t a = 0; a < vm->nr_actors; a++) {
+		const struct actor *me = &vm->actors[a];
+		const struct frame *fr = &me->fr[me->depth - 1];
+		const struct l_req *f = (const struct l_req *)(const void *)fr->loc;
+
+		if (me->depth && vm->st->lock[OBJ_MMU_LOCK].writer == (int32_t)a + 1 &&
+		    (fr->proc == P_zap_all_fast ||
+		     (fr->proc == P_make_all_cpus_request && f->i < v &&
+		      (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS))))
+			return true;
+	}
+	return false;
 }
 
 bool inv_i17(const struct transition *t, struct witness *w)
@@ -120,7 +108,8 @@ bool inv_i17(const struct transition *t, struct witness *w)
 		w->why = "a vCPU enters the guest with a flush or reload request";
 		return false;
 	}
-	if (!v->root || t->after->st->roots[v->root - 1].invalid) {
+	if (!v->root || (t->after->st->roots[v->root - 1].invalid &&
+			 !will_be_asked(t->after, t->mv.who))) {
 		w->why = "a vCPU enters the guest with an invalid root";
 		return false;
 	}

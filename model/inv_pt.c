@@ -12,22 +12,23 @@ typedef const char *(*leaf_rule)(const struct transition *t, const struct leaf *
 /* Asks a rule about every entry that the move changed; the first sentence it returns is the failure. */
 static bool each_change(const struct transition *t, struct witness *w, leaf_rule rule)
 {
-	uint64_t at = 0;
-	struct leaf l;
-
-	while (inv_next_change(t, &at, &l)) {
-		const char *why = rule(t, &l);
+	for (unsigned int i = 0; i < t->nr_changes; i++) {
+		const char *why = rule(t, &t->changes[i]);
 
 		if (why)
-			return inv_fail(w, l.gfn, why);
+			return inv_fail(w, t->changes[i].gfn, why);
 	}
 	return true;
 }
 
-/* The same for leaves of slots that did not stand there before. */
+/* The slot of a leaf that did not stand there before, or with other rights; the hardware's flags are none. */
 static uint32_t new_leaf_slot(const struct transition *t, const struct leaf *l)
 {
-	if (!inv_leaf_access(t->after, l->now, l->height))
+	const struct pte_fmt *f = t->after->pt.fmt;
+	unsigned int access = inv_leaf_access(t->after, l->now, l->height);
+
+	if (!access || (inv_leaf_access(t->after, l->old, l->height) == access &&
+			pte_pfn(f, l->old) == pte_pfn(f, l->now)))
 		return 0;
 	return memslot_find(t->after, l->as_id, l->gfn);
 }

@@ -172,7 +172,8 @@ bool inv_i10(const struct transition *t, struct witness *w)
 	return each_reach(&(struct reach_arg){
 		.vm = t->after,
 		.ask = unlogged_write,
-		.pages = ghost_bits(t->after->slots[slot].base_gfn, t->after->slots[slot].npages),
+		.pages = ghost_bits(t->after->slots[slot].base_gfn, t->after->slots[slot].npages) &
+			 ~inv_unmarked(t->after, false),
 		.w = w,
 		.why_leaf = "a leaf grants write to a logged slot's page that is not in the log",
 		.why_tlb = "a vCPU may write, by a translation it holds, to a logged slot's page that "

@@ -31,7 +31,8 @@ PROC(make_all_cpus_request)
 {
 	BEGIN(l_req);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
-		f->sent += request_one(c, f->i, f);
+		if (request_one(c, f->i, f))
+			f->sent = f->wait;
 		STEP("make_all_cpus_request:send");
 	}
 	if (f->sent && f->wait)
@@ -61,7 +62,7 @@ bool ack_rule_enabled(const struct vm *vm, uint32_t v)
 void ack_rule(struct ctx *c, uint32_t v)
 {
 	c->vm->vcpus[v].kicked = 0;
-	c->vm->vcpus[v].stopped = c->vm->vcpus[v].mode == EXITING_GUEST_MODE;
+	c->vm->vcpus[v].stopped = c->vm->vcpus[v].mode != OUTSIDE_GUEST_MODE;
 	c->vm->vcpus[v].acks_for = 0;
 	wake(c, OBJ_ACKS);
 }

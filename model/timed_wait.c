@@ -229,6 +229,7 @@ void timed_activate_ack(void *arg, uint32_t method)
 	/* also when it left and came back since the interrupt was sent */
 	t->vm->vcpus[v].mode = EXITING_GUEST_MODE;
 	t->vm->vcpus[v].kicked = 0;
+	t->vm->vcpus[v].stopped = 1;
 	interrupt_guest(t, v, sim_now(t->sim));
 }
 

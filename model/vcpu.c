@@ -206,7 +206,7 @@ static void access_done(struct ctx *c, struct l_run *f)
 		c->work.access++;
 		c->work.user_ps += c->vm->ops[c->me_nr].think_ps;
 	}
-	f->fetched = 1;
+	f->fetched = c->vm->cfg->code;
 }
 
 /* What P_hw_access found of the access f->gfn. */
@@ -284,6 +284,7 @@ PROC(vcpu_enter)
 			c->vm->vcpus[c->me_nr].pml_enabled =
 				c->vm->st->nr_memslots_dirty_logging > 0;
 		}
+		f->req = 0;
 		if (!c->vm->vcpus[c->me_nr].root)
 			CALL(P_load_root, l_req, 0);
 		STEP("vcpu_enter:requests");
@@ -402,12 +403,20 @@ PROC(resolve_userfault)
 	END;
 }
 
+/* What is not needed any more is 0, so that equal futures are equal states. */
+static void forget_access(struct l_run *f)
+{
+	*f = (struct l_run){ .i = f->i, .fetched = f->fetched, .what = f->what };
+}
+
 PROC(guest_op)
 {
 	BEGIN(l_run);
 	if (c->rules->arch == PT_X86)
 		srcu_enter(c);
 	for (;;) {
+		f->what = STOP_MORE;
+		forget_access(f);
 		CALL(P_vcpu_enter, l_req, 0);
 		if (c->me->ret == -EXDEV) {
 			exit_event(c, EXIT_RING_FULL, 0, 0);
@@ -420,6 +429,8 @@ PROC(guest_op)
 			} else {
 				f->what = (uint8_t)run_guest(c, f);
 			}
+			if (f->what != STOP_FAULT)
+				forget_access(f);
 			if (f->what != STOP_MORE)
 				break;
 			STEP(guest_access_label);

@@ -339,6 +339,7 @@ struct ghost_line {
 	uint64_t slot;      /* pages of the slot that an ioctl is about, as it found it */
 	uint64_t due;       /* written when the harvest began */
 	uint64_t reported;  /* by the harvest */
+	uint64_t late;      /* marked while the harvest went on: it may have looked before */
 	uint64_t uf_before; /* bit was 1 when the ioctl began that sets USERFAULT */
 	uint64_t closed;    /* the slot is INVALID and readers of the old one have left */
 };

@@ -156,7 +156,7 @@ void vtlb_tlbi(struct ctx *c, uint32_t vcpu, const struct s2_tlbi *t)
 
 	if (cfg->tlb.form != TLB_DROP)
 		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
-	c->vm->vcpus[vcpu].walk_again = cfg->hw_steps && !actor_idle(c->vm, vcpu);
+	c->vm->vcpus[vcpu].walk_again = vcpu_walks(c->vm, vcpu);
 }
 
 struct check_arg {
