@@ -1,53 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One memslot of two pages under two vCPUs, a VMM thread and the host's memory manager: a problem of the kind
- * that the explorer decides, for another model checker. It is a benchmark and a second opinion about the rules,
- * not a second model: what s2sim says about KVM comes from model/ alone.
+ * One memslot of two pages under two vCPUs, a VMM thread and the host's memory manager: the problem of
+ * workloads/explore/spin*.scn for another model checker.  It is a benchmark and a second opinion about the
+ * rules, not a second model: what s2sim says about KVM comes from model/ alone.
  *
- * One transition is one atomic step of the same grain as in model/: a flag published, an entry written, a
- * request bit set, a lock taken. Each is one d_step (or an atomic where it chooses), so a state of SPIN is a
+ * One transition is one atomic step of about the grain of model/: a flag published, an entry written, a
+ * request bit set, a lock taken.  Each is one d_step (an atomic where it chooses), so a state of SPIN is a
  * state between two steps.
  *
  * What must hold, and where it is asserted:
- *   DIRTY     a guest write that retired with logging on before a harvest began is in that harvest, unless
- *             one that ended later than the write already had it (get_dirty_log)
- *   USERFAULT no access retires on a page whose bit was 1 when the ioctl that set USERFAULT began, from the
- *             return of that ioctl until the bit or the flag is cleared (retire)
- *   FRAME     a leaf is installed with the frame that the host has (install); an invalidation ends with no
- *             leaf for its page (host_mm); no access retires on a frame that the host took away (retire)
- *   PROGRESS  no state in which somebody waits and nobody moves (SPIN's invalid end states)
+ *   DIRTY      a guest write that retired with logging on before a harvest began is in that harvest, or in
+ *              one that ended later than the write; not yet, if a fault that made its page writable has
+ *              still to mark it (get_dirty_log)
+ *   USERFAULT  no access retires on a page whose bit was 1 when the ioctl that set USERFAULT began, from the
+ *              return of that ioctl until the bit or the flag is cleared (retire)
+ *   FRAME      no access retires in a frame that the host took away (retire); a leaf is installed with the
+ *              frame that the host has (install); an invalidation ends with no leaf in its range (discard)
+ *   PROGRESS   no state in which somebody waits and nobody moves (SPIN's invalid end states)
  *
- * Programs, all side by side:
- *   vCPU 0    writes page 1, then page 0, then page 1 again
- *   vCPU 1    reads page 0, then writes it
- *   VMM       sets LOG_DIRTY; harvests; sets USERFAULT too, both bits of its bitmap being 1; clears the bit of
- *             page 0; clears USERFAULT; harvests
- *   host      discards page 0 once
- * An access that meets a set bit ends with the exit to user space. Nothing is mapped at first.
- *   -DFREE    instead one access of each vCPU, its page and kind chosen freely
- *   -DQUICK   only the last access of each vCPU: a few seconds
+ * Programs, side by side.  Both pages are mapped writable at first, and vCPU 0 holds both translations.
+ *   vCPU 0     writes pages 0, 1, 0, ...: WRITES of them
+ *   vCPU 1     reads pages 0, 1, 0, ...: READS of them (-DWRITE_BOTH: writes)
+ *   VMM        ROUNDS times: sets LOG_DIRTY; harvests; sets USERFAULT too, all bits of its bitmap being 1;
+ *              clears the bit of page 0; clears USERFAULT; harvests; clears LOG_DIRTY
+ *   host       discards page 0, DISCARDS times
+ * An access to a page whose userfault bit is 1 ends its vCPU's program with the exit to user space.
  *
- * Broken by:  SKIP_FLUSH a harvest does not flush                        breaks DIRTY
- *             SKIP_RETRY a fault does not look at the sequence count      breaks FRAME
- *             SKIP_SRCU  a new slot set does not wait for readers         breaks DIRTY, USERFAULT
- *             SKIP_ACK   a vCPU that leaves for a fault takes no IPI       breaks PROGRESS
+ * -DBUG_... takes one rule out, and then an assertion must fail:
+ *   NO_RETRY_CHECK  a fault does not look at the sequence count under mmu_lock      FRAME
+ *   CLEAR_EARLY     an invalidation ends before the host's entry changes            FRAME
+ *   NO_MN_FLUSH     an invalidation does not flush                                  FRAME
+ *   NO_FLUSH        a harvest does not flush                                        DIRTY
+ *   NO_ENABLE_FLUSH setting LOG_DIRTY does not flush                                DIRTY
+ *   MARK_EARLY      the fast path marks its page before it makes the leaf writable  DIRTY
+ *   NO_MARK         the slow path does not mark its page                            DIRTY
+ *   NO_SRCU_WAIT    a new set of slots does not wait for readers of the old one     DIRTY, USERFAULT
+ *   NO_ZAP          setting USERFAULT does not zap                                  USERFAULT
+ *   NO_ACK_WAIT     a flush does not wait for those inside the guest                any of the three
+ *   LOST_ACK        a vCPU that leaves the guest for a fault takes no IPI           PROGRESS
  *
- * Left out, because it would not change the verdict here or because the model would no longer be small: page sizes,
- * tables above the leaf, hardware A/D bits and PML, the lockless fast path of write-protection faults (all faults
- * take the slow path), eviction of TLB entries, slots_lock (one thread calls ioctls), the invalidation's own
- * SRCU section (a swap waits for invalidations first), the slot generation, weak memory.
+ * Coarser than model/: one level of tables, so a walk is one step; no A/D bits; an IPI arrives at the latest
+ * with the exit that it meets; a host page is never absent; mmu_lock is not yielded inside a pass; a swap of
+ * slot sets is two steps of model/'s eight.
  */
 
-#if defined(QUICK) || defined(FREE)
-#define ACCESSES 1
-#else
-#define ACCESSES (3 - _pid)
+#ifndef WRITES
+#define WRITES 1
+#endif
+#ifndef READS
+#define READS 1
+#endif
+#ifndef ROUNDS
+#define ROUNDS 1
+#endif
+#ifndef DISCARDS
+#define DISCARDS 1
 #endif
 
-#define NR_VCPUS  2
-#define DISCARDED 0 /* the page that the host takes away */
-#define BOTH      3 /* both pages, or both vCPUs: sets of two are masks of two bits */
-#define BIT(n)    (1 << (n))
+#define NR_VCPUS 2
+#define VMM      2 /* its place among the readers of mmu_lock, after the vCPUs */
+#define BOTH     3 /* both pages, or both vCPUs: sets of two are masks of two bits */
+#define BIT(n)   (1 << (n))
 #define HAS(m, n) (((m) >> (n)) & 1)
 #define PUT(m, n, value) m = (m & ~BIT(n)) | ((value) << (n))
 
@@ -57,16 +70,16 @@ unsigned uf_bits : 2 = BOTH; /* the userfault bitmap, in the VMM's memory */
 unsigned dirty : 2;          /* the live dirty bitmap */
 
 /* Second-stage leaves, by page. */
-unsigned leaf : 2, leaf_w : 2, leaf_frame : 2;
+unsigned leaf : 2 = BOTH, leaf_w : 2 = BOTH, leaf_frame : 2;
 
 /* The host's page table: a discarded page comes back with its other frame. */
 unsigned host_frame : 2;
 
-/* mmu_lock: faults share it, everybody else writes. */
+/* mmu_lock. */
 bit mmu_writer;
-unsigned mmu_readers : 2; /* by vCPU */
+unsigned mmu_readers : 3;
 
-/* Invalidation: pages between start and end, and the count of ends. */
+/* Invalidation: its pages, and the count of ends. */
 unsigned invalidating : 2;
 unsigned seq : 2;
 bit mn_active; /* holds back a swap of slot sets */
@@ -80,6 +93,8 @@ unsigned flush_request : 2, vmm_ipi : 2, host_ipi : 2;
 /* Ghosts: nothing but assertions reads them. */
 bit logging;            /* the ioctl that set LOG_DIRTY has returned */
 unsigned written : 2;   /* written with logging on, and no harvest since has it */
+unsigned unmarked : 4;  /* by page and vCPU: made writable by the fast path, which has still to mark it */
+unsigned late : 2;      /* marked so since the harvest began */
 unsigned must_trap : 2; /* the bits that USERFAULT promises to trap */
 
 /* --- Steps that several actors take. */
@@ -94,11 +109,10 @@ inline mmu_unlock_write()
 	d_step { mmu_writer = 0 }
 }
 
-/* kvm_make_all_cpus_request() for one vCPU: the request first, then the look at its mode. */
+/* kvm_make_all_cpus_request() for one vCPU: the request, then the look at its mode. */
 inline kick(v, ipi)
 {
-	d_step { PUT(flush_request, v, 1) }
-	d_step { PUT(ipi, v, HAS(in_guest, v)) }
+	d_step { PUT(flush_request, v, 1); PUT(ipi, v, HAS(in_guest, v)) }
 }
 
 /* kvm_flush_remote_tlbs(): returns when each vCPU has been outside of the guest since. */
@@ -106,28 +120,34 @@ inline flush_remote_tlbs(ipi)
 {
 	kick(0, ipi)
 	kick(1, ipi)
+#ifndef BUG_NO_ACK_WAIT
 	d_step { ipi == 0 -> skip }
+#endif
+}
+
+inline zap(page)
+{
+	PUT(leaf, page, 0);
+	PUT(leaf_w, page, 0);
+	PUT(leaf_frame, page, 0)
 }
 
 /* --- A vCPU: enters, makes its accesses, handles its faults. */
 
-#define TLB_HITS  (HAS(tlb, page) && (!write || HAS(tlb_w, page)))
-#define WALK_HITS (HAS(leaf, page) && (!write || HAS(leaf_w, page)))
+#define NR_ACCESSES (_pid == 0 -> WRITES : READS)
+#define KICKED      HAS(vmm_ipi | host_ipi, _pid)
+#define TLB_HITS    (HAS(tlb, page) && (!write || HAS(tlb_w, page)))
+#define WALK_HITS   (HAS(leaf, page) && (!write || HAS(leaf_w, page)))
+/* The translation is still what a walk would give. */
+#define TLB_FRESH                                                                                  \
+	(HAS(leaf, page) && HAS(leaf_w, page) == HAS(tlb_w, page) &&                               \
+	 HAS(leaf_frame, page) == HAS(tlb_frame, page))
 
-/* The next access. Inside an atomic: the choice and the step before it are one step. */
-inline next_access()
+inline tlb_drop(p)
 {
-#ifdef FREE
-	if
-	:: page = 0; write = 0
-	:: page = 0; write = 1
-	:: page = 1; write = 0
-	:: page = 1; write = 1
-	fi
-#else
-	page = (_pid == 0 && left != 2);
-	write = !(_pid == 1 && left == 2)
-#endif
+	PUT(tlb, p, 0);
+	PUT(tlb_w, p, 0);
+	PUT(tlb_frame, p, 0)
 }
 
 /* Takes the IPIs with it: they arrive at the latest when the exit enables interrupts. */
@@ -155,31 +175,110 @@ inline retire()
 	fi
 }
 
+/* What was seen of the leaf, for a compare-and-exchange later. */
+inline read_leaf()
+{
+	saw = HAS(leaf, page);
+	saw_w = HAS(leaf_w, page)
+}
+
+#define LEAF_CHANGED (saw != HAS(leaf, page) || saw_w != HAS(leaf_w, page))
+
+inline mark_unless_read(marks)
+{
+	if
+	:: marks -> PUT(dirty, page, 1)
+	:: else
+	fi
+}
+
 inline install()
 {
-	assert(frame == HAS(host_frame, page)); /* FRAME */
-	PUT(leaf, page, 1);
-	PUT(leaf_w, page, 1);
-	PUT(leaf_frame, page, frame);
 	if
-	:: log -> PUT(dirty, page, 1) /* a writable leaf of a logged slot counts as written */
-	:: else
+	:: LEAF_CHANGED /* the access is made again */
+	:: !LEAF_CHANGED ->
+		assert(frame == HAS(host_frame, page)); /* FRAME */
+		PUT(leaf, page, 1);
+		PUT(leaf_w, page, 1);
+		PUT(leaf_frame, page, frame);
+#ifndef BUG_NO_MARK
+		mark_unless_read(log) /* a writable leaf of a logged slot counts as written */
+#endif
+	fi;
+	log = 0;
+	frame = 0;
+	saw = 0;
+	saw_w = 0
+}
+
+inline forget_fault()
+{
+	log = 0;
+	uf = 0;
+	frame = 0;
+	stale = 0;
+	sample = 0
+}
+
+/* fast_page_fault(), behind its read of the leaf: makes the leaf writable without mmu_lock, then marks the page. */
+inline fast_page_fault()
+{
+#ifdef BUG_MARK_EARLY
+	d_step { mark_unless_read(log && saw && !saw_w) }
+#endif
+	if
+	:: d_step {
+			saw && saw_w && !LEAF_CHANGED -> /* somebody was faster */
+			forget_fault();
+			saw = 0;
+			saw_w = 0
+		}
+		goto enter
+	:: d_step {
+			saw && !saw_w && !LEAF_CHANGED ->
+			PUT(leaf_w, page, 1);
+			PUT(unmarked, 2 * _pid + page, log);
+			saw = 0
+		}
+		d_step {
+#ifndef BUG_MARK_EARLY
+			mark_unless_read(log);
+			if
+			:: HAS(unmarked, 2 * _pid + page) -> PUT(late, page, 1)
+			:: else
+			fi;
+#endif
+			PUT(unmarked, 2 * _pid + page, 0);
+			forget_fault()
+		}
+		goto enter
+	:: d_step { !saw || LEAF_CHANGED -> saw = 0; saw_w = 0 }
 	fi
 }
 
 active [NR_VCPUS] proctype vcpu()
 {
-	unsigned left : 3 = ACCESSES;
-	bit page, write;                          /* the access */
-	unsigned tlb : 2, tlb_w : 2, tlb_frame : 2; /* by page; kept until invalidated */
-	bit log, uf, frame, stale;                /* of the fault: the slot it saw, what the host said */
+	unsigned left : 3 = NR_ACCESSES;
+	bit page, write;                                  /* the access */
+	unsigned tlb : 2, tlb_w : 2, tlb_frame : 2;       /* by page; kept until invalidated */
+	bit log, uf, frame, stale;                        /* of the fault: the slot it saw, what the host said */
+	bit saw, saw_w;
 	unsigned sample : 2;
 
-user:
-	/* KVM_RUN, with the next access ahead. */
+	/* KVM_RUN. */
 	atomic {
-		next_access();
-		PUT(srcu, _pid, 1)
+		if
+		:: left == 0 -> goto out
+		:: else
+		fi;
+		PUT(srcu, _pid, 1);
+		tlb = (_pid == 0 -> BOTH : 0);
+		tlb_w = tlb;
+#ifdef WRITE_BOTH
+		write = 1
+#else
+		write = (_pid == 0)
+#endif
 	}
 
 enter:
@@ -194,107 +293,91 @@ enter:
 		}
 	:: d_step { !HAS(flush_request, _pid) -> skip }
 	fi;
-	d_step { PUT(in_guest, _pid, 1) }
-	d_step { srcu_leave() }
+	d_step { PUT(in_guest, _pid, 1); srcu_leave() }
 	if
-	:: d_step { HAS(flush_request | vmm_ipi | host_ipi, _pid) -> leave_guest() }
+	:: d_step { HAS(flush_request, _pid) || KICKED -> leave_guest() }
 		goto enter
-	:: d_step { !HAS(flush_request | vmm_ipi | host_ipi, _pid) -> skip }
+	:: d_step { !HAS(flush_request, _pid) && !KICKED -> skip }
 	fi;
 
 guest:
+	/* An access may use a translation as long as it is there, or walk if that gives another one. */
 	if
-	:: d_step { HAS(vmm_ipi | host_ipi, _pid) -> leave_guest() }
+	:: d_step { KICKED -> leave_guest() }
 		goto enter
 	:: atomic {
 			TLB_HITS ->
-			retire();
-			left--;
+			d_step {
+				retire();
+				left--;
+				page = 1 - page
+			}
 			if
-			:: left > 0 -> next_access()
-			:: else ->
-				page = 0;
-				write = 0;
-				goto finished
+			:: left == 0 -> goto finished
+			:: else -> goto guest
 			fi
 		}
-		goto guest
 	:: d_step {
-			!TLB_HITS && WALK_HITS ->
+			!(TLB_HITS && TLB_FRESH) && WALK_HITS ->
 			PUT(tlb, page, 1);
 			PUT(tlb_w, page, HAS(leaf_w, page));
 			PUT(tlb_frame, page, HAS(leaf_frame, page))
 		}
 		goto guest
 	:: d_step {
-			!TLB_HITS && !WALK_HITS ->
+			!(TLB_HITS && TLB_FRESH) && !WALK_HITS ->
 			/* A violation drops the translation that led to it. */
-			PUT(tlb, page, 0);
-			PUT(tlb_w, page, 0);
-			PUT(tlb_frame, page, 0);
-#ifdef SKIP_ACK
-			PUT(in_guest, _pid, 0);
-			PUT(srcu, _pid, 1)
-#else
-			leave_guest()
-#endif
+			stale = HAS(leaf, page);
+			tlb_drop(page)
 		}
 	fi;
+#ifdef BUG_LOST_ACK
+	d_step { PUT(in_guest, _pid, 0); PUT(srcu, _pid, 1) }
+#else
+	d_step { leave_guest() }
+#endif
 
-	/* The fault: the slot, the sequence count, the bitmap, the host's page, then the lock. */
+	/* The fault: the slot; the fast path, if there was a leaf; the sequence count; bitmap and host; the lock. */
 	d_step { log = slot_log; uf = slot_uf }
+	if
+	:: d_step { stale -> stale = 0; read_leaf() }
+		fast_page_fault()
+	:: d_step { !stale -> skip }
+	fi;
 	d_step { sample = seq }
 	if
 	:: atomic {
 			uf && HAS(uf_bits, page) ->
-			/* Exit to user space: the access is over. */
-			srcu_leave();
-			log = 0;
-			uf = 0;
-			sample = 0;
-			page = 0;
-			write = 0;
-			left--;
-			if
-			:: left > 0 -> goto user
-			:: else -> goto out
-			fi
+			/* Exit to user space: the program ends. */
+			d_step { forget_fault(); left = 0; srcu_leave() }
+			goto out
 		}
-	:: d_step { !(uf && HAS(uf_bits, page)) -> uf = 0 }
+	:: d_step { !(uf && HAS(uf_bits, page)) -> uf = 0; frame = HAS(host_frame, page) }
 	fi;
-	d_step { frame = HAS(host_frame, page) }
 	d_step {
 		!mmu_writer ->
 		PUT(mmu_readers, _pid, 1);
-#ifndef SKIP_RETRY
+#ifndef BUG_NO_RETRY_CHECK
 		stale = HAS(invalidating, page) || seq != sample;
 #endif
 		sample = 0
 	}
 	if
-	:: d_step { !stale -> install(); log = 0; frame = 0 }
-		d_step { PUT(mmu_readers, _pid, 0) }
-	:: d_step { stale -> PUT(mmu_readers, _pid, 0); log = 0; frame = 0; stale = 0 }
+	:: d_step { !stale -> read_leaf() }
+		d_step { install() }
+	:: d_step { stale -> forget_fault() }
 	fi;
+	d_step { PUT(mmu_readers, _pid, 0) }
 	goto enter;
 
 finished:
-	if
-	:: d_step { leave_guest() }
-	fi;
+	atomic { leave_guest() }
 	d_step { srcu_leave() }
 out:
-	skip
+	atomic { page = 0; write = 0; tlb = 0; tlb_w = 0; tlb_frame = 0 }
 }
 
-/* --- The VMM: a fixed program of ioctls and one store. */
-
-inline zap(page)
-{
-	PUT(leaf, page, 0);
-	PUT(leaf_w, page, 0);
-	PUT(leaf_frame, page, 0)
-}
+/* --- The VMM: a fixed program of ioctls and stores to its bitmap. */
 
 /* kvm_swap_active_memslots(): waits for invalidations, publishes, waits for readers of what was before. */
 inline swap(log, uf)
@@ -304,9 +387,11 @@ inline swap(log, uf)
 		slot_log = log;
 		slot_uf = uf;
 		srcu_old = srcu;
-		must_trap = (uf -> must_trap : 0)
+		must_trap = (uf -> must_trap : 0);
+		logging = logging && log;
+		written = (log -> written : 0)
 	}
-#ifndef SKIP_SRCU
+#ifndef BUG_NO_SRCU_WAIT
 	d_step { srcu_old == 0 -> skip }
 #endif
 }
@@ -315,17 +400,21 @@ inline swap(log, uf)
 inline set_log(uf)
 {
 	swap(1, uf);
-	mmu_lock_write();
+	d_step { !mmu_writer -> PUT(mmu_readers, VMM, 1) }
 	d_step { PUT(leaf_w, 0, 0) }
 	d_step { PUT(leaf_w, 1, 0) }
-	mmu_unlock_write();
+	d_step { PUT(mmu_readers, VMM, 0) }
+#ifndef BUG_NO_ENABLE_FLUSH
 	flush_remote_tlbs(vmm_ipi);
+#endif
 	d_step { logging = 1 }
 }
 
 inline set_userfault(log)
 {
+	d_step { promised = uf_bits }
 	swap(log, 1);
+#ifndef BUG_NO_ZAP
 	mmu_lock_write();
 	d_step { any = HAS(leaf, 0); zap(0) }
 	if
@@ -334,12 +423,8 @@ inline set_userfault(log)
 	:: d_step { !any && !HAS(leaf, 1) -> skip }
 	fi;
 	mmu_unlock_write();
-	d_step { must_trap = uf_bits }
-}
-
-inline clear_userfault(log)
-{
-	swap(log, 0)
+#endif
+	d_step { must_trap = promised; promised = 0 }
 }
 
 /* KVM_GET_DIRTY_LOG: takes the bits, protects those pages again, flushes after the lock. */
@@ -350,27 +435,26 @@ inline protect_again(page)
 
 inline get_dirty_log()
 {
-	d_step {
-		!mmu_writer && mmu_readers == 0 ->
-		mmu_writer = 1;
-		must_report = written
-	}
+	d_step { must_report = written; late = 0 }
+	mmu_lock_write();
 	if
 	:: d_step { dirty != 0 -> reaped = dirty; dirty = 0 }
 		protect_again(0);
 		protect_again(1);
 		mmu_unlock_write();
-#ifndef SKIP_FLUSH
+#ifndef BUG_NO_FLUSH
 		flush_remote_tlbs(vmm_ipi)
 #endif
 	:: d_step { dirty == 0 -> skip }
 		mmu_unlock_write()
 	fi;
 	d_step {
-		assert((must_report & ~reaped) == 0); /* DIRTY */
+		/* DIRTY */
+		assert((must_report & written & ~reaped & ~late & ~unmarked & ~(unmarked >> 2)) == 0);
 		written = written & ~reaped;
 		must_report = 0;
-		reaped = 0
+		reaped = 0;
+		late = 0
 	}
 }
 
@@ -382,38 +466,63 @@ inline clear_uf_bit(page)
 active proctype vmm()
 {
 	bit any;
-	unsigned reaped : 2, must_report : 2;
+	unsigned reaped : 2, must_report : 2, promised : 2;
+	unsigned round : 2 = ROUNDS;
 
-	set_log(0);
-	get_dirty_log();
-	set_userfault(1);
-	clear_uf_bit(0);
-	clear_userfault(1);
-	get_dirty_log()
+	do
+	:: d_step { round > 0 -> round--; uf_bits = BOTH; dirty = 0 }
+		set_log(0);
+		get_dirty_log();
+		set_userfault(1);
+		clear_uf_bit(0);
+		swap(1, 0);
+		get_dirty_log();
+		swap(0, 0)
+	:: round == 0 -> break
+	od
 }
 
-/* --- The host: discards a page inside an invalidation; it comes back with another frame. */
+/* --- The host: discards page 0 inside an invalidation; it comes back with another frame. */
+
+inline change_frame()
+{
+	d_step { host_frame = host_frame ^ BIT(0) }
+}
+
+inline discard()
+{
+	d_step { mn_active = 1 }
+	d_step { !mmu_writer && mmu_readers == 0 -> mmu_writer = 1; PUT(invalidating, 0, 1) }
+	if
+	:: d_step { HAS(leaf, 0) -> zap(0) }
+#ifndef BUG_NO_MN_FLUSH
+		flush_remote_tlbs(host_ipi)
+#endif
+	:: d_step { !HAS(leaf, 0) -> skip }
+	fi;
+	mmu_unlock_write();
+#ifndef BUG_CLEAR_EARLY
+	change_frame();
+#endif
+	d_step {
+		!mmu_writer && mmu_readers == 0 ->
+		assert(!HAS(leaf, 0)); /* FRAME */
+		seq++;
+		PUT(invalidating, 0, 0)
+	}
+#ifdef BUG_CLEAR_EARLY
+	change_frame();
+#endif
+	d_step { mn_active = 0 }
+}
 
 active proctype host_mm()
 {
-	d_step { mn_active = 1 }
-	d_step {
-		!mmu_writer && mmu_readers == 0 ->
-		mmu_writer = 1;
-		PUT(invalidating, DISCARDED, 1)
-	}
-	if
-	:: d_step { HAS(leaf, DISCARDED) -> zap(DISCARDED) }
-		flush_remote_tlbs(host_ipi)
-	:: d_step { !HAS(leaf, DISCARDED) -> skip }
-	fi;
-	mmu_unlock_write();
-	d_step { PUT(host_frame, DISCARDED, 1) }
-	d_step {
-		!mmu_writer && mmu_readers == 0 ->
-		assert(!HAS(leaf, DISCARDED)); /* FRAME */
-		seq++;
-		PUT(invalidating, DISCARDED, 0)
-	}
-	d_step { mn_active = 0 }
+	unsigned left : 2 = DISCARDS;
+
+	do
+	:: d_step { left > 0 -> left-- }
+		discard()
+	:: left == 0 -> break
+	od
 }
