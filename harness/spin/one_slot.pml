@@ -20,7 +20,7 @@
  *
  * Programs, side by side.  Both pages are mapped writable at first, and vCPU 0 holds both translations.
  *   vCPU 0     writes pages 0, 1, 0, ...: WRITES of them
- *   vCPU 1     reads pages 0, 1, 0, ...: READS of them (-DWRITE_BOTH: writes)
+ *   vCPU 1     reads pages 0, 1, 0, ...: READS of them
  *   VMM        ROUNDS times: sets LOG_DIRTY; harvests; sets USERFAULT too, all bits of its bitmap being 1;
  *              clears the bit of page 0; clears USERFAULT; harvests; clears LOG_DIRTY
  *   host       discards page 0, DISCARDS times
@@ -37,11 +37,10 @@
  *   NO_SRCU_WAIT    a new set of slots does not wait for readers of the old one     DIRTY, USERFAULT
  *   NO_ZAP          setting USERFAULT does not zap                                  USERFAULT
  *   NO_ACK_WAIT     a flush does not wait for those inside the guest                any of the three
- *   LOST_ACK        a vCPU that leaves the guest for a fault takes no IPI           PROGRESS
+ *   LOST_ACK        an IPI arrives inside the guest only                            PROGRESS
  *
- * Coarser than model/: one level of tables, so a walk is one step; no A/D bits; an IPI arrives at the latest
- * with the exit that it meets; a host page is never absent; mmu_lock is not yielded inside a pass; a swap of
- * slot sets is two steps of model/'s eight.
+ * Coarser than model/: one level of tables, so a walk is one step; no A/D bits; a host page is never absent;
+ * mmu_lock is not yielded inside a pass; slots_lock is not there; a swap of slot sets is two steps of eight.
  */
 
 #ifndef WRITES
@@ -87,8 +86,11 @@ bit mn_active; /* holds back a swap of slot sets */
 /* By vCPU: inside the guest; inside an SRCU section; inside one that began before the swap. */
 unsigned in_guest : 2, srcu : 2, srcu_old : 2;
 
-/* Requests to flush, by vCPU, and the IPIs that the VMM's and the host's thread wait for. */
-unsigned flush_request : 2, vmm_ipi : 2, host_ipi : 2;
+/*
+ * By vCPU: a request to flush; an IPI under way; one that has arrived inside the guest, which the vCPU
+ * leaves next; acknowledgements that the VMM's and the host's thread wait for.
+ */
+unsigned flush_request : 2, kicked : 2, stopped : 2, vmm_acks : 2, host_acks : 2;
 
 /* Ghosts: nothing but assertions reads them. */
 bit logging;            /* the ioctl that set LOG_DIRTY has returned */
@@ -110,18 +112,24 @@ inline mmu_unlock_write()
 }
 
 /* kvm_make_all_cpus_request() for one vCPU: the request, then the look at its mode. */
-inline kick(v, ipi)
+inline kick(v, acks)
 {
-	d_step { PUT(flush_request, v, 1); PUT(ipi, v, HAS(in_guest, v)) }
+	d_step {
+		PUT(flush_request, v, 1);
+		if
+		:: HAS(in_guest, v) -> PUT(kicked, v, 1); PUT(acks, v, 1)
+		:: else
+		fi
+	}
 }
 
 /* kvm_flush_remote_tlbs(): returns when each vCPU has been outside of the guest since. */
-inline flush_remote_tlbs(ipi)
+inline flush_remote_tlbs(acks)
 {
-	kick(0, ipi)
-	kick(1, ipi)
+	kick(0, acks)
+	kick(1, acks)
 #ifndef BUG_NO_ACK_WAIT
-	d_step { ipi == 0 -> skip }
+	d_step { acks == 0 -> skip }
 #endif
 }
 
@@ -135,7 +143,6 @@ inline zap(page)
 /* --- A vCPU: enters, makes its accesses, handles its faults. */
 
 #define NR_ACCESSES (_pid == 0 -> WRITES : READS)
-#define KICKED      HAS(vmm_ipi | host_ipi, _pid)
 #define TLB_HITS    (HAS(tlb, page) && (!write || HAS(tlb_w, page)))
 #define WALK_HITS   (HAS(leaf, page) && (!write || HAS(leaf_w, page)))
 /* The translation is still what a walk would give. */
@@ -150,13 +157,11 @@ inline tlb_drop(p)
 	PUT(tlb_frame, p, 0)
 }
 
-/* Takes the IPIs with it: they arrive at the latest when the exit enables interrupts. */
 inline leave_guest()
 {
 	PUT(in_guest, _pid, 0);
-	PUT(srcu, _pid, 1);
-	PUT(vmm_ipi, _pid, 0);
-	PUT(host_ipi, _pid, 0)
+	PUT(stopped, _pid, 0);
+	PUT(srcu, _pid, 1)
 }
 
 inline srcu_leave()
@@ -274,11 +279,7 @@ active [NR_VCPUS] proctype vcpu()
 		PUT(srcu, _pid, 1);
 		tlb = (_pid == 0 -> BOTH : 0);
 		tlb_w = tlb;
-#ifdef WRITE_BOTH
-		write = 1
-#else
 		write = (_pid == 0)
-#endif
 	}
 
 enter:
@@ -295,18 +296,18 @@ enter:
 	fi;
 	d_step { PUT(in_guest, _pid, 1); srcu_leave() }
 	if
-	:: d_step { HAS(flush_request, _pid) || KICKED -> leave_guest() }
+	:: d_step { HAS(flush_request | stopped, _pid) -> leave_guest() }
 		goto enter
-	:: d_step { !HAS(flush_request, _pid) && !KICKED -> skip }
+	:: d_step { !HAS(flush_request | stopped, _pid) -> skip }
 	fi;
 
 guest:
 	/* An access may use a translation as long as it is there, or walk if that gives another one. */
 	if
-	:: d_step { KICKED -> leave_guest() }
+	:: d_step { HAS(stopped, _pid) -> leave_guest() }
 		goto enter
 	:: atomic {
-			TLB_HITS ->
+			!HAS(stopped, _pid) && TLB_HITS ->
 			d_step {
 				retire();
 				left--;
@@ -318,24 +319,20 @@ guest:
 			fi
 		}
 	:: d_step {
-			!(TLB_HITS && TLB_FRESH) && WALK_HITS ->
+			!HAS(stopped, _pid) && !(TLB_HITS && TLB_FRESH) && WALK_HITS ->
 			PUT(tlb, page, 1);
 			PUT(tlb_w, page, HAS(leaf_w, page));
 			PUT(tlb_frame, page, HAS(leaf_frame, page))
 		}
 		goto guest
 	:: d_step {
-			!(TLB_HITS && TLB_FRESH) && !WALK_HITS ->
+			!HAS(stopped, _pid) && !(TLB_HITS && TLB_FRESH) && !WALK_HITS ->
 			/* A violation drops the translation that led to it. */
 			stale = HAS(leaf, page);
 			tlb_drop(page)
 		}
 	fi;
-#ifdef BUG_LOST_ACK
-	d_step { PUT(in_guest, _pid, 0); PUT(srcu, _pid, 1) }
-#else
 	d_step { leave_guest() }
-#endif
 
 	/* The fault: the slot; the fast path, if there was a leaf; the sequence count; bitmap and host; the lock. */
 	d_step { log = slot_log; uf = slot_uf }
@@ -377,6 +374,28 @@ out:
 	atomic { page = 0; write = 0; tlb = 0; tlb_w = 0; tlb_frame = 0 }
 }
 
+/* --- An IPI arrives, wherever its vCPU is. */
+
+#define V (_pid - NR_VCPUS)
+
+active [NR_VCPUS] proctype interrupt()
+{
+end:
+	do
+	:: d_step {
+#ifdef BUG_LOST_ACK
+			HAS(kicked & in_guest, V) ->
+#else
+			HAS(kicked, V) ->
+#endif
+			PUT(kicked, V, 0);
+			PUT(stopped, V, HAS(in_guest, V));
+			PUT(vmm_acks, V, 0);
+			PUT(host_acks, V, 0)
+		}
+	od
+}
+
 /* --- The VMM: a fixed program of ioctls and stores to its bitmap. */
 
 /* kvm_swap_active_memslots(): waits for invalidations, publishes, waits for readers of what was before. */
@@ -405,7 +424,7 @@ inline set_log(uf)
 	d_step { PUT(leaf_w, 1, 0) }
 	d_step { PUT(mmu_readers, VMM, 0) }
 #ifndef BUG_NO_ENABLE_FLUSH
-	flush_remote_tlbs(vmm_ipi);
+	flush_remote_tlbs(vmm_acks);
 #endif
 	d_step { logging = 1 }
 }
@@ -419,7 +438,7 @@ inline set_userfault(log)
 	d_step { any = HAS(leaf, 0); zap(0) }
 	if
 	:: d_step { any || HAS(leaf, 1) -> zap(1); any = 0 }
-		flush_remote_tlbs(vmm_ipi)
+		flush_remote_tlbs(vmm_acks)
 	:: d_step { !any && !HAS(leaf, 1) -> skip }
 	fi;
 	mmu_unlock_write();
@@ -443,7 +462,7 @@ inline get_dirty_log()
 		protect_again(1);
 		mmu_unlock_write();
 #ifndef BUG_NO_FLUSH
-		flush_remote_tlbs(vmm_ipi)
+		flush_remote_tlbs(vmm_acks)
 #endif
 	:: d_step { dirty == 0 -> skip }
 		mmu_unlock_write()
@@ -496,7 +515,7 @@ inline discard()
 	if
 	:: d_step { HAS(leaf, 0) -> zap(0) }
 #ifndef BUG_NO_MN_FLUSH
-		flush_remote_tlbs(host_ipi)
+		flush_remote_tlbs(host_acks)
 #endif
 	:: d_step { !HAS(leaf, 0) -> skip }
 	fi;
