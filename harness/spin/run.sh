@@ -210,6 +210,7 @@ all_reached()
 		complain "expected every statement of the Promela model to be reached"
 }
 
+load_before=$(cut -d ' ' -f 1 /proc/loadavg)
 hash_bits=24
 size "one vCPU and the host (-DREADS=0, spin-host)" "-DREADS=0" spin-host
 all_reached
@@ -227,7 +228,9 @@ echo "s2sim explore beside $(spin -V)"
 print_table
 echo
 find_bugs
+[ "$quick" = no ] || exit $failed
 echo
+echo "load average before and after: $load_before, $(cut -d ' ' -f 1 /proc/loadavg); above 2 somebody else computed, too"
 echo "commit $(s2_commit), $(gcc --version | head -n 1)"
 echo "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) processors"
 exit $failed
