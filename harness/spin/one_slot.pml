@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One memslot of two pages under two vCPUs, a VMM thread and the host's memory manager: the problem of
- * workloads/explore/spin.scn for another model checker.  It is a benchmark and a second opinion about the
+ * harness/spin/one_slot.scn for another model checker.  It is a benchmark and a second opinion about the
  * rules, not a second model: what s2sim says about KVM comes from model/ alone.
  *
  * One transition is one atomic step of about the grain of model/: a flag published, an entry written, a

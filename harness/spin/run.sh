@@ -3,7 +3,7 @@
 #
 # usage: sh harness/spin/run.sh [--quick [S2SIM]]
 #
-# `s2sim explore` beside SPIN: both decide the same small VM (one_slot.pml, workloads/explore/spin.scn) in
+# `s2sim explore` beside SPIN: both decide the same small VM (one_slot.pml, harness/spin/one_slot.scn) in
 # several sizes, and one table says what it took.  Ratios are against SPIN's plain verifier on the same size.
 # Then both have to find rules that were taken out: a model whose assertions cannot fail is no comparison.
 # --quick: only the sizes below a million states of SPIN; a test, with S2SIM instead of a release build.
@@ -44,7 +44,7 @@ else
 fi
 
 model=$PWD/harness/spin/one_slot.pml
-scenarios=workloads/explore/spin.scn
+scenarios=harness/spin/one_slot.scn
 memory_mb=${S2_SPIN_MB:-12000}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
