@@ -251,7 +251,7 @@ static bool parse(int *argc, char ***argv, struct options *o)
 		{ "slots", 0, 0, G_OPTION_ARG_INT, &o->slots, "Room for memslots; 4", "N" },
 		{ "words", 0, 0, G_OPTION_ARG_INT, &o->words, "Room for bitmaps, in words; 32",
 		  "N" },
-		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o->tlb, "Room in a vCPU's TLB; 12", "N" },
+		{ "tlb", 0, 0, G_OPTION_ARG_INT, &o->tlb, "Room in a vCPU's TLB; 24", "N" },
 		{ "pml", 0, 0, G_OPTION_ARG_INT, &o->pml, "Entries of a PML buffer; 4", "N" },
 		{ "story", 0, 0, G_OPTION_ARG_FILENAME, &o->files.story,
 		  "Write the first counterexample there as a table, and not into the report",

@@ -61,15 +61,17 @@ static struct ctx ctx_for(struct vm *vm, struct note *notes)
 	return (struct ctx){ .vm = vm, .rules = &vm->cfg->rules, .notes = notes };
 }
 
-static bool need_room(const struct vm *vm, GError **error)
+static bool need_room(const struct ctx *c, GError **error)
 {
-	const struct vm_limits *l = &vm->cfg->limits;
-	uint32_t used = vm->pt.head->nr_live + vm->pt.head->nr_unlinked;
+	const struct vm_limits *l = &c->vm->cfg->limits;
+	uint32_t used = c->vm->pt.head->nr_live + c->vm->pt.head->nr_unlinked;
 
-	if (used + 1 < l->nr_tables)
+	if (!c->short_of && used + 1 < l->nr_tables)
 		return true;
 	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-		    "scope: expected room for all table pages, found --tables=%u used up", l->nr_tables);
+		    "scope: expected room for all %s=%u used up",
+		    c->short_of ? c->short_of : "table pages, found --tables",
+		    c->short_of ? c->vm->cfg->tlb.capacity : l->nr_tables);
 	return false;
 }
 
@@ -98,11 +100,12 @@ static bool run_setup(struct explore_start *s, GError **error)
 			t.mv = list[n - 1];
 		t.line = moves_line(s->moves, before, t.mv);
 		t.before = before;
-		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(s->vm, error))
+		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(&c, error))
 			return false;
 		inv_ghost(&t);
 		inv_ghost_end(&t);
 	}
+	inv_ghost_begin(s->vm);
 	return true;
 }
 
@@ -210,7 +213,7 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	w->ctx.work.guest_entry = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
-	    !need_room(w->child, &w->error))
+	    !need_room(&w->ctx, &w->error))
 		return false;
 	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
 	f->why = f->inv ? wit.why : NULL;
@@ -262,7 +265,9 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		unsigned int picks = 1;
 
 		for (unsigned int k = 0; k < picks; k++) {
-			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
+			f = (struct found){ .from = at->number,
+					    .depth = at->depth + 1,
+					    .mv = list[i] };
 			if (list[i].kind == MOVE_STEP)
 				f.mv.k = (uint8_t)k;
 			if (!try_move(w, at, &f))
@@ -316,7 +321,9 @@ static void add_waiting(struct explore_run *r, const struct found *f, const uint
 {
 	struct batch *b = g_queue_peek_tail(&r->waiting);
 	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
-	struct wait_at at = { .hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+	struct wait_at at = {
+		.hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth
+	};
 
 	if (!b || b->where->len >= size) {
 		b = batch_new();
@@ -406,9 +413,8 @@ static void add_found(struct explore_run *r, const struct worker *w)
 		r->result->transitions++;
 		if (f.inv)
 			continue; /* what comes after a violation means nothing */
-		number = f.known != STATE_NONE
-				 ? f.known
-				 : state_set_add(r->set, f.hash, r->origins->len);
+		number = f.known != STATE_NONE ? f.known
+					       : state_set_add(r->set, f.hash, r->origins->len);
 		if (number == r->origins->len)
 			add_state(r, &f, code);
 		add_edge(r, &f, number);
@@ -437,8 +443,8 @@ static bool run_workers(struct explore_run *r, GError **error)
 /* A round: the batch that waits longest, or depth first the youngest. */
 static bool run_round(struct explore_run *r, GError **error)
 {
-	struct batch *b = r->cfg->depth_first ? g_queue_pop_tail(&r->waiting)
-					      : g_queue_pop_head(&r->waiting);
+	struct batch *b =
+		r->cfg->depth_first ? g_queue_pop_tail(&r->waiting) : g_queue_pop_head(&r->waiting);
 	guint n = b->where->len, jobs = r->cfg->jobs;
 	bool ok;
 
@@ -505,7 +511,8 @@ static void look_for_cycles(struct explore_run *r)
 {
 	struct found f = { .inv = INV_PROG, .gfn = UINT64_MAX, .mv = { .kind = NR_MOVE_KINDS } };
 
-	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce || !(r->mask >> INV_PROG & 1))
+	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce ||
+	    !(r->mask >> INV_PROG & 1))
 		return;
 	f.from = progress_search(r, &f.why);
 	if (f.from != STATE_NONE)

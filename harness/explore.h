@@ -57,7 +57,7 @@ struct explore_cfg {
 struct explore_finding {
 	enum inv inv;
 	char *why;
-	GArray *path; /* struct move from the first `par` to the violation */
+	GArray *path;    /* struct move from the first `par` to the violation */
 	uint64_t states; /* visited before it was found */
 };
 

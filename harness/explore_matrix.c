@@ -111,7 +111,8 @@ static void print_injection(const struct explore_matrix *m, const GPtrArray *cel
 				       c->scenario, c->states, c->moves);
 	}
 	if (n == 0 && m->explored[i])
-		g_string_append_printf(out, "%-26s not noticed in %" G_GUINT64_FORMAT " scenarios\n",
+		g_string_append_printf(out,
+				       "%-26s not noticed in %" G_GUINT64_FORMAT " scenarios\n",
 				       policy_injection_name(i), m->explored[i]);
 }
 
@@ -125,12 +126,13 @@ bool explore_matrix_print(const struct explore_matrix *m, GString *out)
 		violated |= g_array_index(m->cells, struct cell, i).inject == 0;
 	}
 	g_ptr_array_sort(cells, compare);
-	g_string_append_printf(out, "%-26s %-10s %-18s %9s %5s\n", "injection", "invariant", "scenario",
-			       "states", "moves");
+	g_string_append_printf(out, "%-26s %-10s %-18s %9s %5s\n", "injection", "invariant",
+			       "scenario", "states", "moves");
 	for (unsigned int i = 1; i < NR_INJECTIONS; i++)
 		print_injection(m, cells, i, out);
-	g_string_append_printf(out, "%u scenarios, %" G_GUINT64_FORMAT " states in all%s; without an "
-				    "injection: ",
+	g_string_append_printf(out,
+			       "%u scenarios, %" G_GUINT64_FORMAT " states in all%s; without an "
+			       "injection: ",
 			       m->scenarios, m->states, m->bounded ? ", some up to a bound" : "");
 	if (!violated)
 		g_string_append(out, "no violation\n");

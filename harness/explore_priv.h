@@ -43,7 +43,7 @@ struct worker {
 	struct state_lines differs; /* lines of .parent that are not the start's */
 	struct state_lines changed; /* lines of .child that are not .parent's */
 	struct state_lines all;
-	GByteArray *out;   /* struct found_head and short form, one after the other */
+	GByteArray *out;           /* struct found_head and short form, one after the other */
 	const struct batch *batch; /* what the round expands */
 	uint32_t first, n;         /* its part of it */
 	GError *error;
@@ -52,7 +52,7 @@ struct worker {
 /* What a move led to. */
 struct found {
 	struct vm_hash hash;
-	uint32_t from; /* number */
+	uint32_t from;  /* number */
 	uint32_t known; /* number of the state it leads to, if it had been seen before the round */
 	uint32_t bytes; /* of the short form that follows */
 	struct move mv;

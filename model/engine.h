@@ -55,8 +55,8 @@ enum {
 
 /* What a step did that the state before and after it does not show; for invariants. */
 enum note_kind {
-	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn */
-	NOTE_EXIT,     /* an access became an exit: gfn, acc, n=enum exit_kind */
+	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn, n=height of the leaf */
+	NOTE_EXIT,     /* an access became an exit: gfn, acc (of MMIO), n=enum exit_kind */
 	NOTE_REPORTED, /* a harvest hands dirty pages to user space: slot, gfn of bit 0, n=bits */
 	NOTE_ASKED,    /* CLEAR took pages that user space knows of: as above */
 	NOTE_STOPPED,  /* invalidate_range_start returns: gfn, n=pages; one a slot part */
@@ -88,13 +88,13 @@ struct ctx {
 	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
 	uint8_t nr_woke;
 	uint8_t nr_picks;
-	uint8_t locks; /* bit per lock taken or dropped */
-	int ret;            /* of the line that a move ended, see moves.h */
-	bool finished;      /* it ended one */
-	uint16_t pick;      /* answer to the next pick() */
-	uint16_t pick_of;   /* how many answers the step's pick() had; 0: it had none */
-	uint8_t nr_notes;   /* of this step */
-	const char *short_of; /* of an exploration's scope: what there was no room for; NULL: nothing */
+	uint8_t locks;    /* bit per lock taken or dropped */
+	int ret;          /* of the line that a move ended, see moves.h */
+	bool finished;    /* it ended one */
+	uint16_t pick;    /* answer to the next pick() */
+	uint16_t pick_of; /* how many answers the step's pick() had; 0: it had none */
+	uint8_t nr_notes; /* of this step */
+	const char *short_of; /* of the scope of an exploration: what was used up; or NULL */
 	struct note *notes; /* NOTES_MAX of them; NULL: nobody reads them */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);

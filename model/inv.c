@@ -20,8 +20,7 @@ static const struct inv_row {
 	inv_fn check;
 } rows[NR_INVS] = {
 	[INV_NONE] = { "none", "never", "nothing is asked", 0, NULL },
-#define X(id, name, where, applies, check, text) \
-	[INV_##id] = { name, where, text, applies, check },
+#define X(id, name, where, applies, check, text) [INV_##id] = { name, where, text, applies, check },
 #include "model/inv.def"
 #undef X
 };
@@ -105,6 +104,11 @@ static unsigned int changed_entries(const struct transition *t, struct leaf *out
 	return n;
 }
 
+static bool is_at_end(enum inv i)
+{
+	return i == INV_PROG || i == INV_REST || i == INV_LEAK;
+}
+
 enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
 {
 	struct leaf changes[CHANGES_MAX];
@@ -113,7 +117,7 @@ enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
 	t->changes = changes;
 	t->nr_changes = changed_entries(t, changes);
 	for (unsigned int i = 1; i < NR_INVS && !found; i++) {
-		if (!(mask >> i & 1) || i == INV_PROG || i == INV_REST)
+		if (!(mask >> i & 1) || is_at_end((enum inv)i))
 			continue;
 		*out = (struct witness){ .actor = t->mv.who };
 		if (!rows[i].check(t, out))
@@ -185,8 +189,7 @@ static uint64_t pml_bits(const struct vm *vm, bool leaving)
 		if (leaving && is_let_alone(vm, v))
 			continue;
 		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(
-				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
+			bits |= ghost_bit(gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
 	}
 	return bits;
 }
@@ -200,7 +203,8 @@ static uint64_t fault_bits(const struct vm *vm)
 		const struct actor *a = &vm->actors[v];
 
 		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+			const struct l_fault *f =
+				(const struct l_fault *)(const void *)a->fr[d].loc;
 
 			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
 				bits |= ghost_bit(f->gfn);
@@ -229,11 +233,46 @@ bool inv_rest(const struct transition *t, struct witness *w)
 	return vm_check(t->after, &w->why);
 }
 
+/* Blocks of the words pool that no slot owns. */
+static uint64_t foreign_words(const struct vm *vm)
+{
+	uint64_t n = 0;
+
+	for (uint32_t at = 1; at < vm->st->words_used; at += 1 + (uint32_t)(vm->words[at] >> 1))
+		n += vm->words[at] & 1;
+	for (uint32_t s = 1; s < memslot_objects(&vm->cfg->limits); s++)
+		for (unsigned int i = 0; vm->slots[s].in_use && i < 3; i++)
+			n -= (uint32_t[]){ vm->slots[s].bitmap, vm->slots[s].track,
+					   vm->slots[s].reap }[i] != 0;
+	return n;
+}
+
+void inv_ghost_begin(struct vm *vm)
+{
+	struct ghost *g = vm->ghost;
+
+	for (uint32_t s = 1; s < memslot_objects(&vm->cfg->limits); s++)
+		if (vm->slots[s].in_use)
+			g->made |= ghost_bits(vm->slots[s].base_gfn, vm->slots[s].npages);
+	g->foreign_words = foreign_words(vm);
+}
+
+bool inv_leak(const struct transition *t, struct witness *w)
+{
+	w->why = "a bitmap or an array of a slot was not freed, or freed twice";
+	return foreign_words(t->after) == t->after->ghost->foreign_words;
+}
+
 enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out)
 {
-	*out = (struct witness){ .why = NULL };
-	if ((mask >> INV_REST & 1) && !vm_check(vm, &out->why))
-		return INV_REST;
+	struct transition t = { .before = vm };
+
+	t.after = (struct vm *)(uintptr_t)vm; /* looked at only */
+	for (unsigned int i = 1; i < NR_INVS; i++) {
+		*out = (struct witness){ .why = NULL };
+		if ((mask >> i & 1) && is_at_end((enum inv)i) && !rows[i].check(&t, out))
+			return (enum inv)i;
+	}
 	return INV_NONE;
 }
 
@@ -246,6 +285,15 @@ static uint64_t slot_bits(const struct vm *vm, const struct lang_region *r)
 	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
 
 	return s ? ghost_bits(vm->slots[s].base_gfn, vm->slots[s].npages) : 0;
+}
+
+/* What a failed ioctl must leave alone: flags, and which bitmap. */
+static uint64_t slot_contents(const struct vm *vm, const struct lang_region *r)
+{
+	unsigned int as = r->slot >> 16;
+	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
+
+	return s ? (uint64_t)vm->slots[s].bitmap << 32 | vm->slots[s].flags : 0;
 }
 
 /* Pages whose userfault bit is 1 in the bitmap that a region line names; bits of gfns. */
@@ -304,6 +352,8 @@ static void ghost_begin(struct transition *t)
 		return;
 	slot = slot_bits(t->before, r);
 	gl->slot = slot;
+	gl->was = slot_contents(t->before, r);
+	g->made &= ~slot;
 	gl->target = ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
 				r->size >> t->after->cfg->geom.page_shift);
 	g->removed &= ~gl->target;
@@ -340,6 +390,15 @@ static uint64_t targets(const struct vm *vm)
 	return bits;
 }
 
+static uint64_t slots_in_change(const struct vm *vm)
+{
+	uint64_t bits = targets(vm);
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].slot;
+	return bits;
+}
+
 static void ghost_region_end(struct transition *t)
 {
 	struct ghost *g = t->after->ghost;
@@ -357,7 +416,8 @@ static void ghost_region_end(struct transition *t)
 		if (is && (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES))
 			g->logged = (g->logged & ~was) | is;
 	}
-	gl->uf_before = gl->slot = gl->closed = 0;
+	gl->uf_before = gl->slot = gl->closed = gl->was = 0;
+	g->made |= is & ~slots_in_change(t->after);
 }
 
 static void ghost_end(struct transition *t)
@@ -459,12 +519,27 @@ static void ghost_late(struct transition *t)
 		t->after->ghost_line[a].late |= t->after->ghost_line[a].due & marked;
 }
 
+/* What a vCPU that is outside the guest knew when it left. */
+static void ghost_left(struct transition *t)
+{
+	uint32_t v = t->mv.who;
+	bool was = t->before->vcpus[v].mode != OUTSIDE_GUEST_MODE;
+	bool is = t->after->vcpus[v].mode != OUTSIDE_GUEST_MODE;
+
+	if (was && !is)
+		t->after->ghost_line[v].left = t->after->ghost->made;
+	else if (is || actor_idle(t->after, v))
+		t->after->ghost_line[v].left = 0;
+}
+
 void inv_ghost(struct transition *t)
 {
 	if (t->mv.kind == MOVE_LINE && t->line)
 		ghost_begin(t);
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		ghost_note(t, &t->c->notes[i]);
+	if (t->mv.who < t->after->cfg->nr_vcpus && t->mv.kind <= MOVE_STEP)
+		ghost_left(t);
 	if (any_armed(t->after))
 		ghost_user_bits(t);
 	ghost_late(t);

@@ -36,7 +36,8 @@ struct transition {
 	struct vm *after;
 	const struct ctx *c; /* as moves_make() left it */
 	struct move mv;
-	const struct lang_line *line; /* the mover's, at the move's end or which the move ended; or NULL */
+	const struct lang_line
+		*line; /* the mover's, at the move's end or which the move ended; or NULL */
 	/* entries of linked tables that the move changed; inv_check() fills it */
 	struct leaf *changes;
 	unsigned int nr_changes;
@@ -49,6 +50,9 @@ struct witness {
 	bool has_gfn;
 	uint8_t actor; /* whose access or table entry it is; the mover otherwise */
 };
+
+/* inv_ghost_begin() - history as it stands when an exploration begins. */
+void inv_ghost_begin(struct vm *vm);
 
 /* inv_ghost(), inv_ghost_end() - history after a move: before and after inv_check(). */
 void inv_ghost(struct transition *t);
@@ -76,7 +80,7 @@ enum inv inv_find(const char *name);
 
 typedef bool (*inv_fn)(const struct transition *t, struct witness *w);
 
-#define X(id, name, where, applies, check, text) \
+#define X(id, name, where, applies, check, text)                                                   \
 	bool check(const struct transition *t, struct witness *w);
 #include "model/inv.def"
 #undef X

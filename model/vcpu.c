@@ -375,6 +375,10 @@ static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
 				 .a = (uint8_t)kind,
 				 .gfn = gpa,
 				 .b = (uint8_t)err });
+	note(c, &(struct note){ .kind = NOTE_EXIT,
+				.acc = kind == EXIT_MMIO_WRITE ? ACC_W : ACC_R,
+				.gfn = gpa_to_gfn(&c->vm->cfg->geom, gpa),
+				.n = kind });
 }
 
 /* An access that became MMIO: the exit to user space, then the guest goes on behind it. */
