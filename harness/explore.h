@@ -43,9 +43,9 @@ struct explore_cfg {
 	uint32_t max_depth;  /* 0: no bound */
 	unsigned int jobs;   /* threads, at least 1 */
 	bool depth_first;
-	bool keep_going;    /* go on behind violations: the first of each invariant is kept */
-	bool no_progress;   /* do not look for cycles, which saves 8 bytes a transition */
-	bool reduce;        /* quiet steps are not interleaved; implies .no_progress */
+	bool keep_going;     /* go on behind violations: the first of each invariant is kept */
+	bool no_progress;    /* do not look for cycles, which saves 8 bytes a transition */
+	bool reduce;         /* quiet steps are not interleaved; implies .no_progress */
 	const GArray *after; /* struct move: made before all else; NULL: none */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
 	/* called now and then; may be NULL */

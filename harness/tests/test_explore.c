@@ -7,7 +7,7 @@
 
 #include <check.h>
 
-#include "harness/tests/told.h"
+#include "harness/tests/explore_text.h"
 
 #define SLOT                                                                                       \
 	"host map name=m0 size=0x2000 backing=anon\n"                                              \
@@ -26,16 +26,7 @@
 	       "op get_dirty slot=0\n"                                                             \
 	       "join\n"
 
-static struct explore_result *run(const struct told *t)
-{
-	GError *error = NULL;
-	struct explore_result *r = explore(&t->cfg, &error);
-
-	ck_assert_msg(r != NULL, "%s", error ? error->message : "");
-	return r;
-}
-
-static void inject(struct told *t, const char *name)
+static void inject(struct text_explore *t, const char *name)
 {
 	g_strlcpy(t->scenario.inject, name, sizeof(t->scenario.inject));
 }
@@ -59,12 +50,12 @@ START_TEST(threads_change_nothing)
 {
 	static const char *const texts[] = { UNMAP, LOG };
 	struct explore_result *one, *many;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, texts[_i / 3], NULL);
-	one = run(&t);
+	text_explore_init(&t, texts[_i / 3]);
+	one = text_explore_run(&t);
 	t.cfg.jobs = 2U + (unsigned int)_i % 3;
-	many = run(&t);
+	many = text_explore_run(&t);
 	ck_assert(one->complete && many->complete);
 	ck_assert_uint_eq(one->findings->len, 0);
 	ck_assert_uint_eq(many->findings->len, 0);
@@ -73,24 +64,24 @@ START_TEST(threads_change_nothing)
 	ck_assert_uint_eq(one->depth, many->depth);
 	explore_result_free(one);
 	explore_result_free(many);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 START_TEST(threads_find_the_same)
 {
 	struct explore_result *one, *many;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, UNMAP, NULL);
+	text_explore_init(&t, UNMAP);
 	inject(&t, "skip-retry-check");
-	one = run(&t);
+	one = text_explore_run(&t);
 	t.cfg.jobs = 2U + (unsigned int)_i;
-	many = run(&t);
+	many = text_explore_run(&t);
 	same_paths(first(one), first(many));
 	explore_result_free(one);
 	explore_result_free(many);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -98,25 +89,25 @@ END_TEST
 START_TEST(depth_first_agrees)
 {
 	struct explore_result *broad, *deep;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, _i ? LOG : UNMAP, NULL);
-	broad = run(&t);
+	text_explore_init(&t, _i ? LOG : UNMAP);
+	broad = text_explore_run(&t);
 	t.cfg.depth_first = true;
-	deep = run(&t);
+	deep = text_explore_run(&t);
 	ck_assert(broad->complete && deep->complete);
 	ck_assert_uint_eq(broad->states, deep->states);
 	ck_assert_uint_eq(broad->transitions, deep->transitions);
 	explore_result_free(broad);
 	explore_result_free(deep);
 	inject(&t, _i ? "skip-srcu-wait" : "skip-notifier-flush");
-	deep = run(&t);
+	deep = text_explore_run(&t);
 	t.cfg.depth_first = false;
-	broad = run(&t);
+	broad = text_explore_run(&t);
 	ck_assert_uint_le(first(broad)->path->len, first(deep)->path->len);
 	explore_result_free(broad);
 	explore_result_free(deep);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -124,39 +115,39 @@ END_TEST
 START_TEST(breadth_first_is_shortest)
 {
 	struct explore_result *r;
-	struct told t;
+	struct text_explore t;
 	uint32_t len;
 
-	told_init(&t, UNMAP, NULL);
+	text_explore_init(&t, UNMAP);
 	inject(&t, "skip-notifier-flush");
-	r = run(&t);
+	r = text_explore_run(&t);
 	len = first(r)->path->len;
 	explore_result_free(r);
 	t.cfg.depth_first = true; /* tries long paths first, and none below the bound is a violation */
 	t.cfg.max_depth = len - 1;
-	r = run(&t);
+	r = text_explore_run(&t);
 	ck_assert_uint_eq(r->findings->len, 0);
 	ck_assert(!r->complete);
 	explore_result_free(r);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 START_TEST(a_bound_is_not_a_verdict)
 {
 	struct explore_result *r;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, UNMAP, NULL);
+	text_explore_init(&t, UNMAP);
 	if (_i)
 		t.cfg.max_depth = 10;
 	else
 		t.cfg.max_states = 100;
-	r = run(&t);
+	r = text_explore_run(&t);
 	ck_assert(!r->complete);
 	ck_assert_str_eq(r->bound, _i ? "--max-depth" : "--max-states");
 	explore_result_free(r);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -165,21 +156,21 @@ START_TEST(invariants_can_be_chosen)
 {
 	uint64_t only = BIT(INV_I2);
 	struct explore_result *r;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, UNMAP, NULL);
+	text_explore_init(&t, UNMAP);
 	inject(&t, "skip-retry-check");
 	t.cfg.keep_going = true;
 	t.cfg.invariants = &only;
-	r = run(&t);
+	r = text_explore_run(&t);
 	ck_assert_uint_eq(r->findings->len, 1);
 	ck_assert_int_eq(first(r)->inv, INV_I2);
 	explore_result_free(r);
 	only = BIT(INV_I16);
-	r = run(&t);
+	r = text_explore_run(&t);
 	ck_assert_uint_eq(r->findings->len, 0);
 	explore_result_free(r);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -187,20 +178,20 @@ END_TEST
 START_TEST(reduction_agrees)
 {
 	struct explore_result *full, *reduced;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, LOG, NULL);
+	text_explore_init(&t, LOG);
 	if (_i)
 		inject(&t, "skip-srcu-wait");
-	full = run(&t);
+	full = text_explore_run(&t);
 	t.cfg.reduce = true;
-	reduced = run(&t);
+	reduced = text_explore_run(&t);
 	ck_assert_uint_eq(full->findings->len, reduced->findings->len);
 	if (!_i)
 		ck_assert_uint_lt(reduced->transitions, full->transitions);
 	explore_result_free(full);
 	explore_result_free(reduced);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -216,14 +207,14 @@ START_TEST(what_cannot_be_explored_is_refused)
 		  "expected tlb=set or tlb=drop, found sized" },
 		{ HEADER "\n" SLOT "par\nguest spin vcpu=0\njoin\n", "guest spin" },
 	};
-	struct told t;
+	struct text_explore t;
 	GError *error = NULL;
 
-	told_init(&t, bad[_i].text, NULL);
+	text_explore_init(&t, bad[_i].text);
 	ck_assert_ptr_null(explore(&t.cfg, &error));
 	ck_assert_msg(strstr(error->message, bad[_i].part) != NULL, "%s", error->message);
 	g_error_free(error);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -232,15 +223,15 @@ START_TEST(a_small_scope_is_refused)
 {
 	static const struct setup_scope scopes[] = { { .tables = 3 }, { .tlb = 1 } };
 	static const char *const parts[] = { "--tables=3 used up", "--tlb=1 used up" };
-	struct told t;
+	struct text_explore t;
 	GError *error = NULL;
 
-	told_init(&t, UNMAP, NULL);
+	text_explore_init(&t, UNMAP);
 	t.cfg.scope = scopes[_i];
 	ck_assert_ptr_null(explore(&t.cfg, &error));
 	ck_assert_msg(strstr(error->message, parts[_i]) != NULL, "%s", error->message);
 	g_error_free(error);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -260,14 +251,14 @@ START_TEST(any_order_is_tried)
 	/* sets of lines that were run, and with each those that run next (slots_lock is a boundary) */
 	static const uint64_t states[] = { 4 + 3, 8 + 12, 4 + 5 };
 	struct explore_result *r;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, texts[_i], NULL);
-	r = run(&t);
+	text_explore_init(&t, texts[_i]);
+	r = text_explore_run(&t);
 	ck_assert(r->complete);
 	ck_assert_uint_eq(r->states, states[_i]);
 	explore_result_free(r);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 

@@ -12,7 +12,7 @@
 #include "harness/repro_priv.h"
 #include "harness/story_from.h"
 #include "harness/story_priv.h"
-#include "harness/tests/told.h"
+#include "harness/tests/explore_text.h"
 
 #define X86 "x86-6.12+machine=ept"
 #define ARM "arm64-6.12"
@@ -118,13 +118,13 @@ static GString *table_of(const struct story *s)
 
 START_TEST(a_story_says_what_happened)
 {
-	uint64_t only = BIT(cases[_i].inv);
-	struct told t;
+	const uint64_t only = BIT(cases[_i].inv);
+	struct text_explore t;
 	struct story *s;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
-	t.cfg.invariants = &only;
-	told_explore(&t);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
+	t.cfg.invariants = &only; /* others may see it earlier */
+	text_explore_find(&t);
 	ck_assert_str_eq(inv_name(t.f->inv), inv_name(cases[_i].inv));
 	s = story_from_finding(&t.cfg, t.f);
 	for (const char *const *part = cases[_i].in_table; *part; part++) {
@@ -137,7 +137,7 @@ START_TEST(a_story_says_what_happened)
 	ck_assert(g_str_has_prefix(t.f->why + 1, s->verdict.reason + 1) ||
 		  strncmp(t.f->why + 1, s->verdict.reason + 1, strlen(s->verdict.reason) - 2) == 0);
 	story_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -161,12 +161,12 @@ static unsigned nr_clashes(const struct story *s)
 
 START_TEST(no_move_is_left_out)
 {
-	struct told t;
+	struct text_explore t;
 	struct story *s;
 	unsigned ops = 0;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
-	told_explore(&t);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
+	text_explore_find(&t);
 	s = story_from_finding(&t.cfg, t.f);
 	ck_assert_uint_eq(story_number(s, s->steps->len - 1), t.f->path->len);
 	for (guint i = 0; i < s->steps->len; i++) {
@@ -180,18 +180,18 @@ START_TEST(no_move_is_left_out)
 	ck_assert(story_step_at(s, s->steps->len - 1)->clash);
 	ck_assert_uint_eq(nr_clashes(s), 2);
 	story_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 /* A step that does nothing that others see is part of the next one, unless somebody moves in between. */
 START_TEST(quiet_steps_are_folded)
 {
-	struct told t;
+	struct text_explore t;
 	struct story *s;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
-	told_explore(&t);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
+	text_explore_find(&t);
 	s = story_from_finding(&t.cfg, t.f);
 	ck_assert_uint_lt(s->steps->len, t.f->path->len);
 	for (guint i = 0; i + 1 < s->steps->len; i++) {
@@ -203,17 +203,17 @@ START_TEST(quiet_steps_are_folded)
 			      "step %u could be part of the next", story_number(s, i));
 	}
 	story_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 START_TEST(the_same_finding_gives_the_same_story_and_program)
 {
 	GString *out[2];
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
-	told_explore(&t);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
+	text_explore_find(&t);
 	for (unsigned i = 0; i < 2; i++) {
 		struct story *s = story_from_finding(&t.cfg, t.f);
 
@@ -225,7 +225,7 @@ START_TEST(the_same_finding_gives_the_same_story_and_program)
 	ck_assert_str_eq(out[0]->str, out[1]->str);
 	g_string_free(out[0], TRUE);
 	g_string_free(out[1], TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -264,9 +264,9 @@ START_TEST(requests_and_answers_are_arrows)
 		"host munmap map=m0+0x0 len=0x1000\n"
 		"join\n";
 	bool sent = false, answered = false;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, X86);
+	text_explore_under(&t, text, X86);
 	for (uint32_t seed = 0; seed < 200 && !answered; seed++) {
 		struct explore_finding f = some_path(&t.cfg, seed);
 		struct story *s = story_from_finding(&t.cfg, &f);
@@ -284,20 +284,20 @@ START_TEST(requests_and_answers_are_arrows)
 	}
 	ck_assert(sent);
 	ck_assert(answered);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
 /* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as above */
-static GString *program_of(struct told *t, const char *text, const char *policy)
+static GString *program_of(struct text_explore *t, const char *text, const char *policy)
 {
 	GString *out = g_string_new(NULL);
 	GError *error = NULL;
 
-	told_init(t, text, policy);
-	told_explore(t);
+	text_explore_under(t, text, policy);
+	text_explore_find(t);
 	ck_assert_msg(repro_print(&t->cfg, t->f, NULL, out, &error), "%s",
 		      error ? error->message : "");
 	return out;
@@ -312,7 +312,7 @@ static void has(const GString *out, const char *part)
 
 START_TEST(a_program_keeps_the_order_of_lines)
 {
-	struct told t;
+	struct text_explore t;
 	GString *out = program_of(&t, BLOCKS, X86);
 
 	/* the second block's line behind both of the first; those have no order */
@@ -322,39 +322,39 @@ START_TEST(a_program_keeps_the_order_of_lines)
 	has(out, "together((const struct part[]){ { 0, job_v0 }, { 1, job_v1 }, "
 		 "{ 2, job_vmm0 } }, 3);");
 	g_string_free(out, TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 START_TEST(guest_lines_go_on_while_others_overlap_them)
 {
-	struct told t;
+	struct text_explore t;
 	GString *out = program_of(&t, DELETED, X86);
 
 	has(out, "\tjitter();\n\tset_progress(0, BEGUN);\n\tdo\n\t\tguest(");
 	has(out, "\twhile (hammers() && !(is_past(1, ENDED)));\n");
 	has(out, "\tawait(0, BEGUN);\n\tjitter();\n\tset_progress(1, BEGUN);\n");
 	g_string_free(out, TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 /* In the model the vCPU may be inside the guest still when the harvest begins; its write is done. */
 START_TEST(what_has_completed_is_awaited_in_every_other_round)
 {
-	struct told t;
+	struct text_explore t;
 	GString *out = program_of(&t, HARVEST, X86);
 
 	has(out, "\tawait(0, hammers() ? BEGUN : ENDED);\n\tjitter();\n\tset_progress(1, BEGUN);\n"
 		 "\tget_dirty(0);\n");
 	g_string_free(out, TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
 START_TEST(a_program_says_where_it_is_from)
 {
-	struct told t;
+	struct text_explore t;
 	GString *out = program_of(&t, HARVEST, X86);
 
 	has(out, "\n * harvest: INV-DIRTY does not hold: ");
@@ -365,7 +365,7 @@ START_TEST(a_program_says_where_it_is_from)
 	ck_assert_ptr_eq(strstr(strstr(out->str, "SPDX") + 1, "SPDX"), NULL);
 	ck_assert(g_str_has_suffix(out->str, "}\n"));
 	g_string_free(out, TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -374,17 +374,17 @@ START_TEST(an_architecture_of_its_own_has_no_other_half)
 	static const char text[] =
 		"scenario name=a arch=x86 code=0 inject=skip-dirty-mark\n" LOGGED_SLOT
 		"par\nguest write vcpu=0 gpa=0x5000\njoin\nop get_dirty slot=0\n";
-	struct told t;
+	struct text_explore t;
 	GString *out = program_of(&t, text, X86), *both;
 
 	ck_assert_ptr_nonnull(strstr(out->str, "#if defined(__x86_64__)"));
 	ck_assert_ptr_null(strstr(out->str, "__aarch64__"));
-	told_fini(&t);
+	text_explore_fini(&t);
 	both = program_of(&t, BLOCKS, X86);
 	ck_assert_ptr_nonnull(strstr(both->str, "#elif defined(__aarch64__)"));
 	g_string_free(out, TRUE);
 	g_string_free(both, TRUE);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -519,9 +519,9 @@ START_TEST(a_refusal_names_line_and_reason)
 				   "host age map=m0+0x0 len=0x1000 mode=clear_young\n"
 				   "join\n";
 	GError *error = NULL;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, X86);
+	text_explore_under(&t, text, X86);
 	ck_assert(!repro_check(&t.cfg, &error));
 	ck_assert_str_eq(error->message,
 			 "line 6: expected a line that a program can have (user space cannot call "
@@ -529,7 +529,7 @@ START_TEST(a_refusal_names_line_and_reason)
 			 "mode=clear_young'");
 	ck_assert(g_error_matches(error, REPRO_ERROR, REPRO_ERROR_LINE));
 	g_error_free(error);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 

@@ -10,7 +10,7 @@
 
 #include "harness/expect.h"
 #include "harness/schedule.h"
-#include "harness/tests/told.h"
+#include "harness/tests/explore_text.h"
 
 #define X86 "x86-6.12+machine=ept"
 #define ARM "arm64-6.12"
@@ -72,7 +72,7 @@ static const struct {
 	{ ENDLESS, ARM, "INV-PROG", INV_PROG, "\nexpect violated inv=INV-PROG\n" },
 };
 
-static void read_scope(struct told *t, uint64_t *mask)
+static void read_scope(struct text_explore *t, uint64_t *mask)
 {
 	*mask = 0;
 	ck_assert(expect_scope(t->scen, &t->cfg.scope, mask, NULL));
@@ -94,7 +94,7 @@ static GString *print(const struct explore_cfg *cfg, const struct explore_findin
 	return out;
 }
 
-static struct schedule_result run(struct told *t)
+static struct schedule_result run(struct text_explore *t)
 {
 	struct schedule_result r;
 	struct expects e;
@@ -109,24 +109,24 @@ static struct schedule_result run(struct told *t)
 
 START_TEST(what_was_found_replays)
 {
-	struct told t, again;
+	struct text_explore t, again;
 	struct schedule_result r;
 	uint64_t mask, mask_again;
 	GString *text;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
 	read_scope(&t, &mask);
 	if (cases[_i].invariants) {
 		ck_assert(expect_invariants(cases[_i].invariants, &mask, NULL));
 		t.cfg.invariants = &mask;
 	}
-	told_explore(&t);
+	text_explore_find(&t);
 	ck_assert_int_eq(t.f->inv, cases[_i].inv);
 	text = print(&t.cfg, t.f);
 	ck_assert_msg(strstr(text->str, cases[_i].has) != NULL, "no '%s' in\n%s", cases[_i].has,
 		      text->str);
 
-	told_init(&again, text->str, NULL);
+	text_explore_init(&again, text->str);
 	read_scope(&again, &mask_again);
 	ck_assert_uint_eq(mask, mask_again);
 	ck_assert_uint_eq(again.cfg.scope.slots, t.cfg.scope.slots);
@@ -137,8 +137,8 @@ START_TEST(what_was_found_replays)
 	ck_assert_uint_eq(r.moves, t.f->path->len);
 	same_path(r.finding.path, t.f->path);
 	schedule_result_fini(&r);
-	told_fini(&again);
-	told_fini(&t);
+	text_explore_fini(&again);
+	text_explore_fini(&t);
 	g_string_free(text, TRUE);
 }
 END_TEST
@@ -146,23 +146,23 @@ END_TEST
 /* The same text once more: nothing in it depends on where the finding came from. */
 START_TEST(what_replays_is_written_alike)
 {
-	struct told t, again;
+	struct text_explore t, again;
 	struct schedule_result r;
 	GString *text, *second;
 	uint64_t mask;
 
-	told_init(&t, cases[_i].text, cases[_i].policy);
+	text_explore_under(&t, cases[_i].text, cases[_i].policy);
 	read_scope(&t, &mask);
-	told_explore(&t);
+	text_explore_find(&t);
 	text = print(&t.cfg, t.f);
-	told_init(&again, text->str, NULL);
+	text_explore_init(&again, text->str);
 	read_scope(&again, &mask);
 	r = run(&again);
 	second = print(&again.cfg, &r.finding);
 	ck_assert_str_eq(text->str, second->str);
 	schedule_result_fini(&r);
-	told_fini(&again);
-	told_fini(&t);
+	text_explore_fini(&again);
+	text_explore_fini(&t);
 	g_string_free(text, TRUE);
 	g_string_free(second, TRUE);
 }
@@ -240,16 +240,16 @@ START_TEST(any_path_is_read_as_it_was_written)
 {
 	const uint64_t none = BIT(INV_NONE);
 	bool picks = false, lines = false, acks = false, rcu = false, threads = false;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, BUSY, X86);
+	text_explore_under(&t, BUSY, X86);
 	for (uint32_t seed = 0; seed < 60; seed++) {
 		struct explore_finding f = some_path(&t.cfg, seed);
 		GString *text = print(&t.cfg, &f);
 		struct schedule_result r;
-		struct told again;
+		struct text_explore again;
 
-		told_init(&again, text->str, NULL);
+		text_explore_init(&again, text->str);
 		again.cfg.invariants = &none;
 		ck_assert(schedule_run(&again.cfg, false, &r, NULL));
 		same_path(r.finding.path, f.path);
@@ -259,7 +259,7 @@ START_TEST(any_path_is_read_as_it_was_written)
 		rcu |= strstr(text->str, "sched rcu") != NULL;
 		threads |= strstr(text->str, "sched vmm1") && strstr(text->str, "sched mm1");
 		schedule_result_fini(&r);
-		told_fini(&again);
+		text_explore_fini(&again);
 		g_array_unref(f.path);
 		g_string_free(text, TRUE);
 	}
@@ -268,7 +268,7 @@ START_TEST(any_path_is_read_as_it_was_written)
 	ck_assert(acks);
 	ck_assert(rcu);
 	ck_assert(threads);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -325,14 +325,14 @@ START_TEST(bad_schedules_are_refused_with_their_message)
 	g_autofree char *text = g_strconcat(OPEN, bad[_i].schedule, NULL);
 	g_autoptr(GError) error = NULL;
 	struct schedule_result r;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, X86);
+	text_explore_under(&t, text, X86);
 	ck_assert(!schedule_run(&t.cfg, false, &r, &error));
 	ck_assert_msg(g_error_matches(error, SCHEDULE_ERROR, (int)bad[_i].code), "%s",
 		      error->message);
 	ck_assert_msg(strstr(error->message, bad[_i].says) != NULL, "%s", error->message);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -340,33 +340,33 @@ START_TEST(good_schedules_may_end_early_and_go_on_too_long)
 {
 	static const char early[] = OPEN GRAIN "sched v0 n=3\nsched vmm0 line=2\n";
 	struct schedule_result r;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, early, X86);
+	text_explore_under(&t, early, X86);
 	r = run(&t);
 	ck_assert_int_eq(r.finding.inv, INV_NONE);
 	ck_assert_uint_eq(r.finding.path->len, 4);
 	schedule_result_fini(&r);
-	told_fini(&t);
+	text_explore_fini(&t);
 
 	/* what stands behind a violation is not made */
 	{
-		struct told found;
+		struct text_explore found;
 		GString *text;
 
-		told_init(&found, cases[0].text, cases[0].policy);
-		told_explore(&found);
+		text_explore_under(&found, cases[0].text, cases[0].policy);
+		text_explore_find(&found);
 		text = print(&found.cfg, found.f);
 		g_string_truncate(text, (gsize)(strstr(text->str, "expect") - text->str));
 		g_string_append(text, "sched mm7 n=9\n");
-		told_init(&t, text->str, NULL);
+		text_explore_init(&t, text->str);
 		r = run(&t);
 		ck_assert_int_eq(r.finding.inv, INV_I15);
 		ck_assert_uint_eq(r.moves, found.f->path->len + 9);
 		ck_assert_uint_eq(r.finding.path->len, found.f->path->len);
 		schedule_result_fini(&r);
-		told_fini(&t);
-		told_fini(&found);
+		text_explore_fini(&t);
+		text_explore_fini(&found);
 		g_string_free(text, TRUE);
 	}
 }
@@ -376,17 +376,17 @@ START_TEST(a_policy_too_long_for_the_language_is_not_cut)
 {
 	g_autoptr(GString) policy = g_string_new(X86), out = g_string_new(NULL);
 	g_autoptr(GError) error = NULL;
-	struct told t;
+	struct text_explore t;
 
 	while (policy->len < sizeof(t.scenario.policy))
 		g_string_append(policy, "+machine=ept");
-	told_init(&t, cases[0].text, X86);
-	told_explore(&t);
+	text_explore_under(&t, cases[0].text, X86);
+	text_explore_find(&t);
 	t.cfg.policy = policy->str;
 	ck_assert(!schedule_print(&t.cfg, t.f, out, &error));
 	ck_assert_msg(g_error_matches(error, SCHEDULE_ERROR, SCHEDULE_ERROR_PRINT), "%s",
 		      error->message);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -458,11 +458,11 @@ START_TEST(expectations_are_met_or_not)
 				      .all = expectations[_i].all };
 	g_autofree char *message = NULL;
 	struct expects e;
-	struct told t;
+	struct text_explore t;
 
 	while (found.n < 2 && expectations[_i].found[found.n])
 		found.n++;
-	told_init(&t, text, X86);
+	text_explore_under(&t, text, X86);
 	ck_assert(expect_read(t.scen, &e, NULL));
 	ck_assert(e.any);
 	message = expect_check(&e, &found);
@@ -471,7 +471,7 @@ START_TEST(expectations_are_met_or_not)
 	else
 		ck_assert_msg(message && strstr(message, expectations[_i].says), "%s",
 			      message ? message : "met");
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -493,14 +493,14 @@ START_TEST(bad_expectations_and_scopes_name_their_line)
 		struct setup_scope scope = { .slots = 0 };
 		uint64_t mask = 0;
 		struct expects e;
-		struct told t;
+		struct text_explore t;
 
-		told_init(&t, wrong[i].text, X86);
+		text_explore_under(&t, wrong[i].text, X86);
 		ck_assert(!expect_read(t.scen, &e, &error) ||
 			  !expect_scope(t.scen, &scope, &mask, &error));
 		ck_assert_msg(strstr(error->message, wrong[i].says) != NULL, "%s", error->message);
 		ck_assert(g_error_matches(error, EXPECT_ERROR, EXPECT_ERROR_LINE));
-		told_fini(&t);
+		text_explore_fini(&t);
 	}
 }
 END_TEST
@@ -509,9 +509,9 @@ START_TEST(options_go_before_the_scope)
 {
 	struct setup_scope scope = { .slots = 7 };
 	uint64_t mask = 0, own = BIT(INV_I5);
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, "scenario name=a\nscope slots=2 tables=9 invariants=I15,I16\n", X86);
+	text_explore_under(&t, "scenario name=a\nscope slots=2 tables=9 invariants=I15,I16\n", X86);
 	ck_assert(expect_scope(t.scen, &scope, &mask, NULL));
 	ck_assert_uint_eq(scope.slots, 7);
 	ck_assert_uint_eq(scope.tables, 9);
@@ -519,7 +519,7 @@ START_TEST(options_go_before_the_scope)
 	ck_assert_uint_eq(mask, BIT(INV_I15) | BIT(INV_I16));
 	ck_assert(expect_scope(t.scen, &scope, &own, NULL));
 	ck_assert_uint_eq(own, BIT(INV_I5));
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 

@@ -9,7 +9,7 @@
 
 #include "harness/shrink.h"
 #include "harness/shrink_priv.h"
-#include "harness/tests/told.h"
+#include "harness/tests/explore_text.h"
 
 #define X86 "x86-6.12+machine=ept"
 
@@ -211,10 +211,10 @@ static GString *shrunk_text(const struct shrunk *s)
 START_TEST(what_is_left_shows_the_same_and_nothing_more_can_go)
 {
 	struct shrunk *s, *again;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, LARGE, X86);
-	told_explore(&t);
+	text_explore_under(&t, LARGE, X86);
+	text_explore_find(&t);
 	s = shrink(&t.cfg, t.f);
 	ck_assert_ptr_nonnull(s);
 	ck_assert_int_eq(s->finding->inv, t.f->inv);
@@ -229,7 +229,7 @@ START_TEST(what_is_left_shows_the_same_and_nothing_more_can_go)
 	again = shrink(&s->cfg, s->finding);
 	ck_assert_ptr_null(again);
 	shrunk_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -244,15 +244,15 @@ START_TEST(only_what_matters_is_left)
 		"join\n";
 	g_autoptr(GString) text = NULL;
 	struct shrunk *s;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, LARGE, X86);
-	told_explore(&t);
+	text_explore_under(&t, LARGE, X86);
+	text_explore_find(&t);
 	s = shrink(&t.cfg, t.f);
 	text = text_of(s->lines);
 	ck_assert_str_eq(text->str, after);
 	shrunk_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -263,11 +263,11 @@ START_TEST(it_is_the_same_each_time_and_for_any_number_of_threads)
 	for (unsigned int jobs = 1; jobs <= 3; jobs++) {
 		g_autoptr(GString) text = NULL;
 		struct shrunk *s;
-		struct told t;
+		struct text_explore t;
 
-		told_init(&t, LARGE, X86);
+		text_explore_under(&t, LARGE, X86);
 		t.cfg.jobs = jobs;
-		told_explore(&t);
+		text_explore_find(&t);
 		s = shrink(&t.cfg, t.f);
 		text = shrunk_text(s);
 		if (first)
@@ -275,7 +275,7 @@ START_TEST(it_is_the_same_each_time_and_for_any_number_of_threads)
 		else
 			first = g_steal_pointer(&text);
 		shrunk_free(s);
-		told_fini(&t);
+		text_explore_fini(&t);
 	}
 }
 END_TEST
@@ -291,12 +291,12 @@ START_TEST(what_is_small_stays)
 		"par\n"
 		"op set_region slot=1 gpa=0x0 size=0x0 flags=none map=m1+0x0\n"
 		"join\n";
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, X86);
-	told_explore(&t);
+	text_explore_under(&t, text, X86);
+	text_explore_find(&t);
 	ck_assert_ptr_null(shrink(&t.cfg, t.f));
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -314,10 +314,10 @@ START_TEST(another_invariant_is_not_the_same)
 				   "join\n";
 	bool harvests = false;
 	struct shrunk *s;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, X86);
-	told_explore(&t);
+	text_explore_under(&t, text, X86);
+	text_explore_find(&t);
 	ck_assert_int_eq(t.f->inv, INV_DIRTY);
 	s = shrink(&t.cfg, t.f);
 	ck_assert_ptr_nonnull(s);
@@ -328,7 +328,7 @@ START_TEST(another_invariant_is_not_the_same)
 	ck_assert(harvests);
 	ck_assert_uint_eq(s->lines_after, 6);
 	shrunk_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 
@@ -348,11 +348,11 @@ START_TEST(endless_retries_become_smaller_too)
 		"join\n";
 	const uint64_t prog = BIT(INV_PROG);
 	struct shrunk *s;
-	struct told t;
+	struct text_explore t;
 
-	told_init(&t, text, "arm64-6.12");
+	text_explore_under(&t, text, "arm64-6.12");
 	t.cfg.invariants = &prog;
-	told_explore(&t);
+	text_explore_find(&t);
 	ck_assert_int_eq(t.f->inv, INV_PROG);
 	s = shrink(&t.cfg, t.f);
 	ck_assert_ptr_nonnull(s);
@@ -360,7 +360,7 @@ START_TEST(endless_retries_become_smaller_too)
 	ck_assert_uint_le(s->finding->path->len, t.f->path->len);
 	ck_assert_uint_lt(s->lines_after, s->lines_before);
 	shrunk_free(s);
-	told_fini(&t);
+	text_explore_fini(&t);
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 #include <check.h>
 
 #include "harness/states.h"
-#include "harness/tests/told.h"
+#include "harness/tests/explore_text.h"
 
 #define TEXT                                                                                       \
 	"scenario name=x vcpus=2 code=0 geom=ept-1x2 policy=x86-6.12+machine=ept\n"                \
@@ -15,7 +15,7 @@
 
 /* The start of an exploration, two copies of it, and a stream of random numbers. */
 struct copies {
-	struct told t;
+	struct text_explore t;
 	struct explore_start start;
 	struct vm *a, *b;
 	uint8_t *code;
@@ -26,7 +26,7 @@ static void copies_init(struct copies *c, guint32 seed)
 {
 	GError *error = NULL;
 
-	told_init(&c->t, TEXT, NULL);
+	text_explore_init(&c->t, TEXT);
 	ck_assert(explore_start(&c->t.cfg, &c->start, &error));
 	ck_assert(state_fits(c->start.vm));
 	c->a = vm_new(c->start.vm->cfg);
@@ -44,7 +44,7 @@ static void copies_fini(struct copies *c)
 	vm_free(c->a);
 	vm_free(c->b);
 	explore_start_fini(&c->start);
-	told_fini(&c->t);
+	text_explore_fini(&c->t);
 }
 
 /* Changes some bytes of the state, near each other or all over. */
