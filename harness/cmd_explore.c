@@ -16,7 +16,7 @@ struct options {
 	char *policy, *scenario, *output, *inject, *invariants, *geom;
 	int max_states, max_depth, jobs;
 	int tables, slots, words, tlb, pml;
-	gboolean json, matrix, reduce, depth_first, keep_going, no_progress, no_shrink;
+	gboolean json, lints, matrix, reduce, depth_first, keep_going, no_progress, no_shrink;
 	uint64_t mask;
 	struct explore_files files;
 };
@@ -61,6 +61,7 @@ static struct explore_cfg cfg_of(const struct options *o)
 				     .keep_going = o->keep_going,
 				     .no_progress = o->no_progress,
 				     .reduce = o->reduce,
+				     .lints = o->lints,
 				     .invariants = o->mask ? &o->mask : NULL,
 				     .tick = isatty(STDERR_FILENO) ? tick : NULL };
 }
@@ -240,6 +241,8 @@ static bool parse(int *argc, char ***argv, struct options *o)
 		  "Go on after a violation, and show the first of each invariant", NULL },
 		{ "no-progress", 0, 0, G_OPTION_ARG_NONE, &o->no_progress,
 		  "Do not look for endless retries, which takes memory", NULL },
+		{ "lints", 0, 0, G_OPTION_ARG_NONE, &o->lints,
+		  "Count work that was not needed, such as flushes of nothing", NULL },
 		{ "reduce", 0, 0, G_OPTION_ARG_NONE, &o->reduce,
 		  "Partial-order reduction: quiet steps are not interleaved; no search for endless "
 		  "retries",

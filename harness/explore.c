@@ -53,6 +53,7 @@ static bool make_cfg(const struct explore_cfg *cfg, struct vm_cfg *out, GError *
 		return false;
 	}
 	setup_free_order(out, cfg->lines, &cfg->scope);
+	out->lints = cfg->lints;
 	return true;
 }
 
@@ -112,11 +113,15 @@ static bool run_setup(struct explore_start *s, GError **error)
 enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
 		      struct witness *out)
 {
+	struct leaf changes[INV_CHANGES_MAX];
 	enum inv inv;
 
 	inv_ghost(t);
+	inv_changes(t, changes);
 	inv = inv_check(t, mask, out);
+	t->lints = t->after->cfg->lints && !inv ? lint_check(t) : 0;
 	inv_ghost_end(t);
+	t->changes = NULL;
 	if (!inv && moves_done(m, t->after) && !t->after->st->deferred && !t->after->st->grace)
 		inv = inv_check_end(t->after, mask, out);
 	return inv;
@@ -211,11 +216,13 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	struct witness wit;
 
 	w->ctx.work.guest_entry = 0;
+	w->ctx.stats.remote_tlb_flush_requests = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
 	    !need_room(&w->ctx, &w->error))
 		return false;
 	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
+	f->lints = (uint8_t)t.lints;
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
 	state_diff(w->child, w->parent, &w->changed);
@@ -393,6 +400,18 @@ static void add_edge(struct explore_run *r, const struct found *f, uint32_t to)
 	g_array_append_val(r->graph.edges, e);
 }
 
+static void add_lints(struct explore_run *r, const struct found *f)
+{
+	for (unsigned int i = 0; i < NR_LINTS; i++) {
+		struct explore_lint *l = &r->result->lints[i];
+
+		if (!(f->lints >> i & 1))
+			continue;
+		if (l->moves++ == 0)
+			l->depth = f->depth;
+	}
+}
+
 /* Adds what one thread found, in its order. */
 static void add_found(struct explore_run *r, const struct worker *w)
 {
@@ -411,6 +430,7 @@ static void add_found(struct explore_run *r, const struct worker *w)
 		if (f.mv.kind == NR_MOVE_KINDS || f.last)
 			continue;
 		r->result->transitions++;
+		add_lints(r, &f);
 		if (f.inv)
 			continue; /* what comes after a violation means nothing */
 		number = f.known != STATE_NONE ? f.known

@@ -19,6 +19,7 @@
 #include <glib.h>
 
 #include "model/inv.h"
+#include "model/lint.h"
 #include "model/moves.h"
 #include "model/setup.h"
 
@@ -45,6 +46,7 @@ struct explore_cfg {
 	bool depth_first;
 	bool keep_going;     /* go on behind violations: the first of each invariant is kept */
 	bool no_progress;    /* do not look for cycles, which saves 8 bytes a transition */
+	bool lints;          /* count work that was not needed */
 	bool reduce;         /* quiet steps are not interleaved; implies .no_progress */
 	const GArray *after; /* struct move: made before all else; NULL: none */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
@@ -61,12 +63,19 @@ struct explore_finding {
 	uint64_t states; /* visited before it was found */
 };
 
+/* How often a cost lint was met. */
+struct explore_lint {
+	uint64_t moves;
+	uint32_t depth; /* moves up to the first one found */
+};
+
 struct explore_result {
 	uint64_t states, transitions;
 	uint32_t depth;      /* moves to the farthest state */
 	bool complete;       /* every state was visited */
 	const char *bound;   /* what ended it, when it is not */
 	GPtrArray *findings; /* struct explore_finding *, by their order of appearance */
+	struct explore_lint lints[NR_LINTS];
 	double seconds;
 	uint64_t bytes;       /* at the peak: states seen, states waiting, edges */
 	uint64_t state_bytes; /* of one VM */

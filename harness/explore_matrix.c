@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+enum {
+	AGAIN_STATES = 200000, /* who notices later is looked for so far */
+};
+
 /* One exploration that found something. */
 struct cell {
 	unsigned int inject; /* 0: the scenario as it is */
@@ -42,32 +46,49 @@ void explore_matrix_free(struct explore_matrix *m)
 	g_free(m);
 }
 
-static bool add_one(struct explore_matrix *m, const struct explore_cfg *cfg, unsigned int inject,
-		    GError **error)
+/* Adds what was found, and takes these invariants out of the mask. */
+static void add_cells(struct explore_matrix *m, const struct explore_result *r, unsigned int inject,
+		      const char *scenario, uint64_t *mask)
 {
-	struct lang_scenario s = *cfg->scenario;
-	struct explore_cfg own = *cfg;
-	struct explore_result *r;
-
-	g_strlcpy(s.inject, policy_injection_name(inject), sizeof(s.inject));
-	own.scenario = &s;
-	r = explore(&own, error);
-	if (!r)
-		return false;
-	m->explored[inject]++;
-	m->states += r->states;
-	m->bounded |= r->bound != NULL;
 	for (guint i = 0; i < r->findings->len; i++) {
 		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
 		struct cell c = { .inject = inject,
 				  .inv = f->inv,
-				  .scenario = g_strdup(s.name),
+				  .scenario = g_strdup(scenario),
 				  .states = f->states,
 				  .moves = f->path->len };
 
 		g_array_append_val(m->cells, c);
+		*mask &= ~BIT(f->inv);
 	}
-	explore_result_free(r);
+}
+
+/* What comes after a violation is not looked at: who notices later is asked without who noticed first. */
+static bool add_one(struct explore_matrix *m, const struct explore_cfg *cfg, unsigned int inject,
+		    GError **error)
+{
+	struct lang_scenario s = *cfg->scenario;
+	uint64_t mask = cfg->invariants ? *cfg->invariants : ~0ULL;
+	struct explore_cfg own = *cfg;
+	bool later = false;
+
+	g_strlcpy(s.inject, policy_injection_name(inject), sizeof(s.inject));
+	own.scenario = &s;
+	own.invariants = &mask;
+	m->explored[inject]++;
+	do {
+		struct explore_result *r = explore(&own, error);
+
+		if (!r)
+			return false;
+		m->states += r->states;
+		m->bounded |= r->bound && !later;
+		later = r->findings->len > 0;
+		add_cells(m, r, inject, s.name, &mask);
+		explore_result_free(r);
+		own.max_states =
+			cfg->max_states ? MIN(cfg->max_states, AGAIN_STATES) : AGAIN_STATES;
+	} while (later);
 	return true;
 }
 

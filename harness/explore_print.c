@@ -90,6 +90,12 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 			       (double)r->bytes / (double)MAX(r->states, 1));
 	if (r->bound)
 		g_string_append_printf(out, "  stopped at %s\n", r->bound);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		if (r->lints[i].moves)
+			g_string_append_printf(
+				out, "  %s: %s: %" G_GUINT64_FORMAT " moves, the first after %u\n",
+				lint_name((enum lint)i), lint_text((enum lint)i), r->lints[i].moves,
+				r->lints[i].depth);
 	for (guint i = 0; i < r->findings->len; i++) {
 		bool small = i == 0 && x->shrunk;
 
@@ -166,6 +172,17 @@ static void put_violations(JsonBuilder *b, const struct explore_cfg *cfg,
 	}
 }
 
+static void put_lints(JsonBuilder *b, const struct explore_cfg *cfg, const struct explore_result *r)
+{
+	if (!cfg->lints)
+		return;
+	json_builder_set_member_name(b, "lints");
+	json_builder_begin_object(b);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		put_int(b, lint_name((enum lint)i), r->lints[i].moves);
+	json_builder_end_object(b);
+}
+
 static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 		     const struct explore_result *r, const struct explore_extra *x)
 {
@@ -178,6 +195,7 @@ static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 	put_string(b, "bound", r->bound);
 	put_counts(b, r->states, r->transitions, r->depth, r->complete);
 	put_int(b, "bytes", r->bytes);
+	put_lints(b, cfg, r);
 	json_builder_set_member_name(b, "as_expected");
 	if (x->expects)
 		json_builder_add_boolean_value(b, x->met);

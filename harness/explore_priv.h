@@ -60,8 +60,9 @@ struct found {
 	uint32_t depth;
 	gfn_t gfn;
 	const char *why;
-	uint8_t last; /* no move at all: the end of the program, or a deadlock */
-	uint8_t spare[7];
+	uint8_t lints; /* bit per enum lint */
+	uint8_t last;  /* no move at all: the end of the program, or a deadlock */
+	uint8_t spare[6];
 };
 
 struct explore_run {

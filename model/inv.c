@@ -8,10 +8,6 @@
 #include "model/vcpu.h"
 #include "model/x86.h"
 
-enum {
-	CHANGES_MAX = 256, /* entries that a step changes: a table's, of small geometries */
-};
-
 enum inv_arch { INV_X86 = 1, INV_ARM = 2, INV_BOTH = 3 };
 
 static const struct inv_row {
@@ -80,8 +76,7 @@ static struct leaf change_of(const struct transition *t, uint32_t table, uint32_
 			      .now = a->entries[at] };
 }
 
-/* Entries of linked tables that the move changed; how many. */
-static unsigned int changed_entries(const struct transition *t, struct leaf *out)
+void inv_changes(struct transition *t, struct leaf *out)
 {
 	const struct pt *b = &t->before->pt, *a = &t->after->pt;
 	uint32_t tables = max_u32(b->head->high_water, a->head->high_water);
@@ -97,11 +92,12 @@ static unsigned int changed_entries(const struct transition *t, struct leaf *out
 		for (uint32_t i = 0; i < entries; i++) {
 			if (pte_eq(a->entries[first + i], b->entries[first + i]))
 				continue;
-			g_assert(n < CHANGES_MAX);
+			g_assert(n < INV_CHANGES_MAX);
 			out[n++] = change_of(t, table, i, first + i);
 		}
 	}
-	return n;
+	t->changes = out;
+	t->nr_changes = n;
 }
 
 static bool is_at_end(enum inv i)
@@ -109,13 +105,10 @@ static bool is_at_end(enum inv i)
 	return i == INV_PROG || i == INV_REST || i == INV_LEAK;
 }
 
-enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
+enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out)
 {
-	struct leaf changes[CHANGES_MAX];
 	enum inv found = INV_NONE;
 
-	t->changes = changes;
-	t->nr_changes = changed_entries(t, changes);
 	for (unsigned int i = 1; i < NR_INVS && !found; i++) {
 		if (!(mask >> i & 1) || is_at_end((enum inv)i))
 			continue;
@@ -123,8 +116,6 @@ enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out)
 		if (!rows[i].check(t, out))
 			found = (enum inv)i;
 	}
-	t->changes = NULL;
-	t->nr_changes = 0;
 	return found;
 }
 
@@ -545,8 +536,29 @@ void inv_ghost(struct transition *t)
 	ghost_late(t);
 }
 
+/* Leaves that the mover's line has taken W from; what is removed or given back is no longer one. */
+static void ghost_protected(struct transition *t)
+{
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+
+	for (unsigned int i = 0; i < t->nr_changes; i++) {
+		const struct leaf *l = &t->changes[i];
+		unsigned int was = inv_leaf_access(t->after, l->old, l->height);
+		unsigned int is = inv_leaf_access(t->after, l->now, l->height);
+
+		if (is && (was & ACC_W) && !(is & ACC_W))
+			gl->protected |= ghost_bit(l->gfn);
+		else
+			gl->protected &= ~ghost_bit(l->gfn);
+	}
+	if (t->c->finished)
+		gl->protected = 0;
+}
+
 void inv_ghost_end(struct transition *t)
 {
+	if (t->after->cfg->lints && t->mv.kind <= MOVE_STEP)
+		ghost_protected(t);
 	if (t->c->finished && t->line)
 		ghost_end(t);
 }

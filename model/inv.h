@@ -38,9 +38,10 @@ struct transition {
 	struct move mv;
 	const struct lang_line
 		*line; /* the mover's, at the move's end or which the move ended; or NULL */
-	/* entries of linked tables that the move changed; inv_check() fills it */
-	struct leaf *changes;
+	/* entries of linked tables that the move changed, see inv_changes() */
+	const struct leaf *changes;
 	unsigned int nr_changes;
+	uint64_t lints; /* bit per enum lint, when they are asked for */
 };
 
 /* What is wrong. */
@@ -50,6 +51,13 @@ struct witness {
 	bool has_gfn;
 	uint8_t actor; /* whose access or table entry it is; the mover otherwise */
 };
+
+enum {
+	INV_CHANGES_MAX = 256, /* entries that a step changes: a table's, of small geometries */
+};
+
+/* inv_changes() - fills @out, room for INV_CHANGES_MAX, with what the move changed; before inv_check(). */
+void inv_changes(struct transition *t, struct leaf *out);
 
 /* inv_ghost_begin() - history as it stands when an exploration begins. */
 void inv_ghost_begin(struct vm *vm);
@@ -62,7 +70,7 @@ void inv_ghost_end(struct transition *t);
  * inv_check() - the first invariant of @mask (bit per enum inv) that the move breaks.
  * Return: INV_NONE when it breaks none.
  */
-enum inv inv_check(struct transition *t, uint64_t mask, struct witness *out);
+enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out);
 
 /* inv_check_end() - the same for a state at the end of the program. */
 enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out);

@@ -357,8 +357,9 @@ struct ghost_line {
 	uint64_t late;      /* marked while the harvest went on: it may have looked before */
 	uint64_t uf_before; /* bit was 1 when the ioctl began that sets USERFAULT */
 	uint64_t was;       /* flags and bitmap of the slot as an ioctl found it */
+	uint64_t protected; /* leaves that the line has write-protected; only when lints are asked for */
 	uint64_t left;      /* of a vCPU: .made when it left the guest */
-	uint64_t closed;    /* the slot is INVALID and readers of the old one have left */
+	uint64_t closed; /* the slot is INVALID and readers of the old one have left */
 };
 
 struct vm_state {
@@ -431,6 +432,7 @@ struct vm_cfg {
 	uint32_t nr_vmms, nr_mms; /* threads of the VMM and of the host's mm; 0 counts as 1 */
 	uint16_t pml_entries;     /* of each vCPU's buffer; 0 counts as PML_ENTRIES */
 	bool hw_steps;            /* the hardware's walk of an access has boundaries */
+	bool lints;               /* explorations only: what cost lints need to know is kept */
 	bool free_order; /* the order of steps is free: struct progress and struct ghost exist */
 };
 

@@ -123,7 +123,8 @@ START_TEST(breadth_first_is_shortest)
 	r = text_explore_run(&t);
 	len = first(r)->path->len;
 	explore_result_free(r);
-	t.cfg.depth_first = true; /* tries long paths first, and none below the bound is a violation */
+	t.cfg.depth_first =
+		true; /* tries long paths first, and none below the bound is a violation */
 	t.cfg.max_depth = len - 1;
 	r = text_explore_run(&t);
 	ck_assert_uint_eq(r->findings->len, 0);
@@ -262,6 +263,50 @@ START_TEST(any_order_is_tried)
 }
 END_TEST
 
+#define TWO_SLOTS(flush)                                                                           \
+	HEADER flush "\nhost map name=m0 size=0x2000 backing=anon\n"                               \
+		     "op set_region slot=0 gpa=0x0 size=0x1000 flags=none map=m0+0x0\n"            \
+		     "op set_region slot=1 gpa=0x1000 size=0x1000 flags=none map=m0+0x1000\n"      \
+		     "guest write vcpu=0 gpa=0x0 n=2\npar\nguest write vcpu=0 gpa=0x1000\n"        \
+		     "op set_region slot=0 gpa=0x0 size=0 flags=none map=m0+0x0\njoin\n"
+
+/* Work that was not needed is counted where it is done, and only there. */
+START_TEST(lints_count_needless_work)
+{
+	static const struct {
+		const char *text;
+		bool met[NR_LINTS]; /* FLUSH, PROTECT, ZAP */
+	} cases[] = {
+		{ UNMAP, { true, false, false } },
+		{ TWO_SLOTS(""), { false, false, true } },
+		{ TWO_SLOTS("+slot-flush=zap-slot-leafs"), { false, false, false } },
+		{ "scenario name=x vcpus=1 policy=arm64-6.12 code=0 geom=arm64-1x2 chunk=0x2000\n"
+		  "host map name=m0 size=0x4000 backing=thp\n"
+		  "host touch map=m0+0x0 len=0x4000 mode=w\n"
+		  "op set_region slot=0 gpa=0x0 size=0x4000 flags=none map=m0+0x0\n"
+		  "guest write vcpu=0 gpa=0x0 n=4\npar\n"
+		  "op set_region slot=0 gpa=0x0 size=0x4000 flags=log map=m0+0x0\njoin\n",
+		  { false, true, false } },
+	};
+	struct explore_result *r;
+	struct text_explore t;
+
+	text_explore_init(&t, cases[_i].text);
+	t.cfg.lints = true;
+	r = text_explore_run(&t);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		ck_assert_msg((r->lints[i].moves > 0) == cases[_i].met[i], "%s: %" G_GUINT64_FORMAT,
+			      lint_name((enum lint)i), r->lints[i].moves);
+	explore_result_free(r);
+	t.cfg.lints = false;
+	r = text_explore_run(&t);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		ck_assert_uint_eq(r->lints[i].moves, 0);
+	explore_result_free(r);
+	text_explore_fini(&t);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("explore");
@@ -278,6 +323,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, what_cannot_be_explored_is_refused, 0, 3);
 	tcase_add_loop_test(t, a_small_scope_is_refused, 0, 2);
 	tcase_add_loop_test(t, any_order_is_tried, 0, 3);
+	tcase_add_loop_test(t, lints_count_needless_work, 0, 4);
 	suite_add_tcase(s, t);
 	return s;
 }
