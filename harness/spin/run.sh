@@ -66,6 +66,12 @@ timed()
 	/usr/bin/time -q -o "$work/cost" -f '%e %U %S %M' "$@" >"$work/log" 2>&1
 }
 
+# run_pan OPTION...: in $work, where it leaves the path to what it finds
+run_pan()
+{
+	timed sh -c 'cd "$1" && shift && exec ./pan "$@"' sh "$work" "$@"
+}
+
 # make_pan "SPIN OPTIONS" "GCC OPTIONS": the verifier, $work/pan
 make_pan()
 {
@@ -91,7 +97,7 @@ number()
 by_spin()
 {
 	make_pan "$2" "-O2 $4" || { complain "no verifier for '$1'"; return; }
-	timed "$work/pan" -m100000 "-w$hash_bits"
+	run_pan -m100000 "-w$hash_bits"
 	if ! grep -q 'errors: 0$' "$work/log" ||
 		grep -qE 'search depth too small|MEMLIM|out of memory|search not completed' "$work/log"; then
 		complain "SPIN has not verified '$1'"
@@ -128,24 +134,28 @@ print_table()
 {
 	awk -F '\t' '
 	BEGIN {
-		print "                                            a second: M       seconds    MiB  bytes a     ratio to SPIN"
-		print "  checker            states  transitions  states trans.    wall    CPU   peak   state   time trans./s bytes"
+		print "                                            a second: M       seconds    MiB  bytes a        ratio to SPIN"
+		print "  checker            states  transitions  states trans.    wall    CPU   peak   state   wall    CPU trans./CPU bytes"
+	}
+	function at_least(seconds) {
+		return seconds > 0.01 ? seconds : 0.01
 	}
 	{
 		split($5, cost, " ")
-		time = cost[1] > 0 ? cost[1] : 0.01
+		wall = at_least(cost[1])
+		cpu = at_least(cost[2] + cost[3])
 		bytes = cost[4] * 1024 / $3
-		rate = $4 / time
 		if ($1 != size) {
 			print "\n" $1
-			first_time = time
-			first_bytes = bytes
-			first_rate = rate
+			first["wall"] = wall
+			first["cpu"] = cpu
+			first["bytes"] = bytes
+			first["rate"] = $4 / cpu
 		}
 		size = $1
-		printf "  %-14s %10d   %10d  %6.2f %6.2f %7.2f %6.1f %6.0f %7.0f %6.2f %8.2f %5.2f\n", $2, $3, $4,
-			$3 / time / 1e6, rate / 1e6, cost[1], cost[2] + cost[3], cost[4] / 1024, bytes,
-			time / first_time, rate / first_rate, bytes / first_bytes
+		printf "  %-14s %10d   %10d  %6.2f %6.2f %7.2f %6.1f %6.0f %7.0f %6.2f %6.2f %10.2f %5.2f\n", $2, $3, $4,
+			$3 / wall / 1e6, $4 / wall / 1e6, cost[1], cpu, cost[4] / 1024, bytes,
+			wall / first["wall"], cpu / first["cpu"], $4 / cpu / first["rate"], bytes / first["bytes"]
 	}' "$work/rows"
 }
 
@@ -178,7 +188,7 @@ find_bug()
 		complain "no verifier with BUG_$1"
 		return
 	fi
-	timed "$work/pan" -m100000
+	run_pan -m100000
 	found=$(property)
 	[ "$found" = "$2" ] || complain "BUG_$1, expected SPIN to find $2 violated, found '$found'"
 	states=$(number ' states, stored')
@@ -205,7 +215,7 @@ find_bugs()
 # Verified and never reached would be verified in vain; the interrupts' loops do not end.
 all_reached()
 {
-	make_pan "-DREADS=0" "-O1" && timed "$work/pan" -m100000
+	make_pan "-DREADS=0" "-O1" && run_pan -m100000
 	[ "$(grep -c '(0 of [0-9]* states)' "$work/log")" -eq 3 ] ||
 		complain "expected every statement of the Promela model to be reached"
 }
