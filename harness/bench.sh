@@ -8,7 +8,7 @@
 #   tables  the bulk operations of mmu/ (up to 64 GiB), and what a mapped page costs in memory
 #   tlb     look-ups, fills and walks of the TLB alone
 #   run     the timed driver end to end: accesses, faults and events a second, peak memory
-#   spin    `s2sim explore` beside SPIN on a small size; with the word "spin" on all sizes and nothing else
+#   spin    `s2sim explore` beside SPIN on a small size; "spin" instead of sizes: this alone, up to 50 M states
 # Ends with what was measured and how. Aims: table operations at most 3 times their loop and 9 bytes a page;
 # 45, 40 and 15 million accesses a second of first-level hits, second-level hits and walks over 1 GiB. A line that
 # misses its aim ends with "!". Exits with 1 if there is one, 2 when something is missing.
