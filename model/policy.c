@@ -180,6 +180,7 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 		return false;
 	}
 	*out = base->rules;
+	out->base = (uint8_t)(base - bases + 1);
 	out->commit_base = out->commit;
 	for (unsigned int i = 1, used; words[i]; i += used) {
 		used = axis_apply(out, &words[i], error);
@@ -198,23 +199,29 @@ bool policy_set_injection(struct rules *r, const char *name, GError **error)
 		}
 	}
 	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
-		    "inject: expected one of `list policies`, found '%s'", name);
+		    "inject: expected one of `list injections`, found '%s'", name);
 	return false;
 }
 
-void policy_list(GString *out)
+const char *policy_base(const struct rules *r)
 {
-	g_string_append(out, "bases\n");
-	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
-		g_string_append_printf(out, "  %-24s %s\n", bases[i].name, bases[i].text);
-	g_string_append(out, "presets\n");
-	for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
-		g_string_append_printf(out, "  %-24s %s\n    = %s\n", presets[i].name,
-				       presets[i].text, presets[i].line);
-	g_string_append(out, "axes\n");
-	for (const struct variant *v = policy_variants; v->axis; v++)
-		g_string_append_printf(out, "  %s=%-*s %s\n", v->axis, (int)(33 - strlen(v->axis)),
-				       v->name, v->text);
+	return bases[r->base - 1].name;
+}
+
+bool policy_name(unsigned int i, struct policy_name *out)
+{
+	size_t nr_bases = G_N_ELEMENTS(bases), n = nr_bases + G_N_ELEMENTS(presets);
+
+	if (i < nr_bases)
+		*out = (struct policy_name){ bases[i].name, NULL, bases[i].text };
+	else if (i < n)
+		*out = (struct policy_name){ presets[i - nr_bases].name, presets[i - nr_bases].line,
+					     presets[i - nr_bases].text };
+	return i < n;
+}
+
+void policy_list_injections(GString *out)
+{
 	g_string_append(out, "injections\n");
 	for (size_t i = 1; i < NR_INJECTIONS; i++)
 		g_string_append_printf(out, "  %s\n", injections[i]);

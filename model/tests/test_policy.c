@@ -164,6 +164,7 @@ START_TEST(the_list_names_every_word)
 	g_autoptr(GString) list = g_string_new(NULL);
 
 	policy_list(list);
+	policy_list_injections(list);
 	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
 		ck_assert_ptr_nonnull(strstr(list->str, bases[i].name));
 	for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
