@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 
@@ -93,10 +94,17 @@ PROC(sync_dirty_log)
 	END;
 }
 
-/* Re-arms the pages of one word; mmu_lock is held for write.  Return: an entry was changed. */
+/*
+ * Re-arms the pages of one word, or of a batch of ring entries (f->flag); mmu_lock is held for write.
+ * Return: an entry was changed.
+ */
 PROC(log_masked)
 {
 	BEGIN(l_range);
+	if (injects(c, f->flag ? INJ_SKIP_RING_REARM : INJ_SKIP_REARM))
+		RETURN(0);
+	if (injects(c, INJ_LOG_WRONG_BASE))
+		f->start -= c->vm->slots[f->slot].base_gfn;
 	emit(c, &(struct event){ .kind = EV_CALL,
 				 .name = CALL_ENABLE_LOG_MASKED,
 				 .n = f->start - c->vm->slots[f->slot].base_gfn,
@@ -117,7 +125,7 @@ static bool needs_flush(const struct rules *r, bool modified)
 PROC(harvest_flush)
 {
 	BEGIN(l_range);
-	if (c->rules->inject == INJ_SKIP_HARVEST_FLUSH)
+	if (injects(c, INJ_SKIP_HARVEST_FLUSH))
 		RETURN(0);
 	if (c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot, .flag = 1);
@@ -155,12 +163,17 @@ PROC(get_dirty_log)
 		c->work.bitmap_word++;
 		if (!f->word)
 			continue;
-		c->vm->words[f->base + f->i] = 0;
+		if (injects(c, INJ_HARVEST_TWO_STEPS))
+			STEP("get_dirty_log:read");
+		if (!injects(c, INJ_REARM_FIRST))
+			c->vm->words[f->base + f->i] = 0;
 		c->vm->words[f->base + f->n + f->i] = f->word;
 		STEP("get_dirty_log:exchange");
 		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
 		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
 		f->any |= needs_flush(c->rules, c->me->ret > 0);
+		if (injects(c, INJ_REARM_FIRST))
+			c->vm->words[f->base + f->i] = 0;
 	}
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("get_dirty_log:unlock");
@@ -298,7 +311,7 @@ PROC(reset_dirty_rings)
 			note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
-			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,
+			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask, .flag = 1,
 			     .start = c->vm->slots[f->slot].base_gfn + f->word);
 			f->any |= needs_flush(c->rules, c->me->ret > 0);
 			lock_drop_write(c, OBJ_MMU_LOCK);
@@ -308,6 +321,8 @@ PROC(reset_dirty_rings)
 	}
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	STEP("reset_rings:unlock");
+	if (injects(c, INJ_SKIP_RING_FLUSH))
+		RETURN(f->n);
 	if (f->any && c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_vmid, l_range, 0);
 	else if (f->any)

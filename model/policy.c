@@ -97,18 +97,6 @@ static const struct preset {
 	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return",
 	  "never return early: a logged slot is write-protected at every change; common flush" },
 };
-
-static const char *const injections[NR_INJECTIONS] = {
-	[INJ_NONE] = "none",
-	[INJ_SKIP_ZAP] = "skip-zap",
-	[INJ_SKIP_ENABLE_FLUSH] = "skip-enable-flush",
-	[INJ_SKIP_HARVEST_FLUSH] = "skip-harvest-flush",
-	[INJ_SKIP_NOTIFIER_FLUSH] = "skip-notifier-flush",
-	[INJ_SKIP_RETRY_CHECK] = "skip-retry-check",
-	[INJ_SKIP_SRCU_WAIT] = "skip-srcu-wait",
-	[INJ_SKIP_TLBI] = "skip-tlbi",
-	[INJ_SKIP_DIRTY_MARK] = "skip-dirty-mark",
-};
 /* clang-format on */
 
 static const struct base *base_find(const char *name)
@@ -116,18 +104,6 @@ static const struct base *base_find(const char *name)
 	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
 		if (strcmp(bases[i].name, name) == 0)
 			return &bases[i];
-	return NULL;
-}
-
-/* The variant that a word axis=variant names on the architecture of @r. */
-static const struct variant *variant_find(const struct rules *r, const char *word)
-{
-	const char *eq = strchr(word, '=');
-
-	for (const struct variant *v = policy_variants; eq && v->axis; v++)
-		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
-		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
-			return v;
 	return NULL;
 }
 
@@ -190,19 +166,6 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 	return true;
 }
 
-bool policy_set_injection(struct rules *r, const char *name, GError **error)
-{
-	for (size_t i = 0; i < NR_INJECTIONS; i++) {
-		if (strcmp(injections[i], name) == 0) {
-			r->inject = (uint8_t)i;
-			return true;
-		}
-	}
-	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
-		    "inject: expected one of `list injections`, found '%s'", name);
-	return false;
-}
-
 const char *policy_base(const struct rules *r)
 {
 	return bases[r->base - 1].name;
@@ -218,11 +181,4 @@ bool policy_name(unsigned int i, struct policy_name *out)
 		*out = (struct policy_name){ presets[i - nr_bases].name, presets[i - nr_bases].line,
 					     presets[i - nr_bases].text };
 	return i < n;
-}
-
-void policy_list_injections(GString *out)
-{
-	g_string_append(out, "injections\n");
-	for (size_t i = 1; i < NR_INJECTIONS; i++)
-		g_string_append_printf(out, "  %s\n", injections[i]);
 }

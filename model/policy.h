@@ -260,17 +260,12 @@ struct rules {
 	uint8_t inject; /* enum injection */
 };
 
-/* Fault injections: each removes or swaps one rule. */
+/* Rules that can be taken out, see inject.def. */
 enum injection {
 	INJ_NONE,
-	INJ_SKIP_ZAP,            /* flush_shadow_memslot does nothing */
-	INJ_SKIP_ENABLE_FLUSH,   /* no flush after write-protecting */
-	INJ_SKIP_HARVEST_FLUSH,  /* no flush after GET or CLEAR */
-	INJ_SKIP_NOTIFIER_FLUSH, /* notifier zaps without flush */
-	INJ_SKIP_RETRY_CHECK,    /* faults ignore the invalidation sequence */
-	INJ_SKIP_SRCU_WAIT,      /* swap does not wait for readers */
-	INJ_SKIP_TLBI,           /* arm64: break without TLBI */
-	INJ_SKIP_DIRTY_MARK,     /* fault path forgets mark_page_dirty */
+#define X(id, name, where, invariant, variant, text) INJ_##id,
+#include "model/inject.def"
+#undef X
 	NR_INJECTIONS,
 };
 

@@ -13,6 +13,17 @@ void variant_apply(const struct variant *v, struct rules *r)
 		*((uint8_t *)r + v->offset) = v->value;
 }
 
+const struct variant *variant_find(const struct rules *r, const char *word)
+{
+	const char *eq = strchr(word, '=');
+
+	for (const struct variant *v = policy_variants; eq && v->axis; v++)
+		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
+		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
+			return v;
+	return NULL;
+}
+
 static const struct axis *axis_named(const char *name)
 {
 	for (unsigned int i = 0; i < policy_axes_len; i++)

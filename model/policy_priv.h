@@ -20,8 +20,9 @@ enum {
 
 struct axis {
 	const char *name;
-	uint8_t kind;    /* enum axis_kind */
-	uint16_t own[4]; /* members of struct rules, a byte each, that variants with @apply are known by */
+	uint8_t kind; /* enum axis_kind */
+	uint16_t own
+		[4]; /* members of struct rules, a byte each, that variants with @apply are known by */
 	uint8_t nr_own;
 };
 
@@ -47,6 +48,9 @@ struct variant {
 };
 
 extern const struct variant policy_variants[];
+
+/* variant_find() - what a word axis=variant names on the architecture of @r; NULL: nothing. */
+const struct variant *variant_find(const struct rules *r, const char *word);
 
 /* variant_is() - the rules have the variant. */
 bool variant_is(const struct variant *v, const struct rules *r);

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/kick.h"
 #include "model/memslots.h"
 #include "model/procs.h"
@@ -308,7 +309,8 @@ PROC(set_memslot)
 	BEGIN(l_slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	f->flag = f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE;
+	f->flag = (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) &&
+		  !injects(c, INJ_NO_INVALID_COPY);
 	if (f->flag) {
 		f->scratch = new_invalid(c->vm, &c->vm->ops[c->me_nr], f->slot);
 		if (!f->scratch) {
@@ -345,6 +347,9 @@ PROC(set_memslot)
 	if (f->flag)
 		memslot_free(c->vm, f->scratch);
 	STEP("set_memslot:both");
+	if (injects(c, INJ_NO_INVALID_COPY) &&
+	    (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
 	     .change = f->change, .as = f->as);
 	RETURN(0);
@@ -365,12 +370,13 @@ PROC(swap_active_memslots)
 		s[!a].generation = s[a].generation | MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 	}
 	STEP("swap_active_memslots:generation");
-	AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
+	if (!injects(c, INJ_SKIP_NOTIFIER_WAIT))
+		AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
 	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
 	STEP("swap_active_memslots:publish");
 	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 	STEP("swap_active_memslots:arch_unlock");
-	if (c->rules->inject != INJ_SKIP_SRCU_WAIT) {
+	if (!injects(c, INJ_SKIP_SRCU_WAIT)) {
 		f->i = c->vm->st->srcu.idx;
 		c->vm->st->srcu.idx = !f->i;
 		AWAIT(W_EPOCH, OBJ_SRCU, f->i);
@@ -518,7 +524,8 @@ PROC(commit_memory_region)
 		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
 	}
 	STEP("commit_memory_region:totals");
-	if (c->vm->st->nr_tracked && (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+	if (c->vm->st->nr_tracked && !injects(c, INJ_SKIP_TRACK_FOLLOW) &&
+	    (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
 		CALL_WITH(P_track_commit, f);
 	for (f->i = 0; f->i < f->n; f->i++) {
 		CALL(commit_proc[f->act[f->i]], l_range,
@@ -553,8 +560,13 @@ PROC(flush_shadow_memslot)
 {
 	BEGIN(l_range);
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
-	if (c->rules->inject == INJ_SKIP_ZAP)
+	if (injects(c, INJ_SKIP_ZAP))
 		RETURN(0);
+	if (injects(c, INJ_FLUSH_WANTS_ARCH_LOCK)) {
+		AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+		lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+		lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+	}
 	if (c->vm->st->nr_tracked && c->rules->page_track == PT_FLUSH_SLOT)
 		CALL(P_track_flush_slot, l_range, .slot = f->slot);
 	if (c->rules->arch == PT_ARM64)
