@@ -88,7 +88,7 @@ static void count_user_pages(struct ctx *c, uint32_t slot, const uint64_t *words
 PROC(sync_dirty_log)
 {
 	BEGIN(l_req);
-	if (c->rules->pml)
+	if (c->rules->pml && !injects(c, INJ_SKIP_PML_KICK))
 		CALL(P_make_all_cpus_request, l_req, 0);
 	RETURN(0);
 	END;
@@ -237,13 +237,13 @@ PROC(clear_dirty_log)
 	END;
 }
 
-/* Oldest entry of a vCPU's ring that waits for its reset; NULL none. */
-static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu)
+/* Oldest entry of a vCPU's ring that waits for its reset, up to @end; NULL none. */
+static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu, uint32_t end)
 {
 	const struct vcpu *v = &vm->vcpus[vcpu];
 	uint32_t size = vm->cfg->ring_entries;
 
-	if (v->ring_reset == v->ring_dirty)
+	if (v->ring_reset == end)
 		return NULL;
 	return &vm->rings[(uint64_t)vcpu * size + (v->ring_reset & (size - 1))];
 }
@@ -268,12 +268,16 @@ static bool join_batch(struct l_log *f, uint64_t offset)
 }
 
 /*
- * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when the
- * ring is empty.  SIMPLIFIED: user space has harvested every dirty entry just before the reset.
+ * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when all
+ * that were harvested are done.  SIMPLIFIED: user space has harvested every dirty entry of a ring just
+ * before its reset (f->base: up to there); what vCPUs add meanwhile stays.
  */
 static bool take_batch(struct ctx *c, struct l_log *f)
 {
-	struct ring_entry *e = next_entry(c->vm, f->i);
+	const struct vcpu *v = &c->vm->vcpus[f->i];
+	bool unseen = injects(c, INJ_RING_UNSEEN) && v->ring_reset == (uint32_t)f->base;
+	uint32_t end = unseen ? v->ring_dirty : (uint32_t)f->base;
+	struct ring_entry *e = next_entry(c->vm, f->i, end);
 	uint32_t slot_arg;
 
 	if (!e)
@@ -285,8 +289,11 @@ static bool take_batch(struct ctx *c, struct l_log *f)
 		*e = (struct ring_entry){ .flags = RING_ENTRY_FREE };
 		c->vm->vcpus[f->i].ring_reset++;
 		f->n++;
-		e = next_entry(c->vm, f->i);
+		e = next_entry(c->vm, f->i, end);
 	}
+	f->flag = unseen;
+	if (unseen)
+		f->base = v->ring_reset;
 	f->slot = memslot_by_id(c->vm, slot_arg >> 16, memslots_active(c->vm, slot_arg >> 16),
 				(uint16_t)slot_arg);
 	/* kvm_reset_dirty_gfn(): one offset beyond the slot and the whole batch is ignored */
@@ -304,11 +311,13 @@ PROC(reset_dirty_rings)
 	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
+		f->base = c->vm->vcpus[f->i].ring_dirty;
 		while (take_batch(c, f)) {
 			f->any |= needs_flush(c->rules, false);
 			if (!f->slot)
 				continue;
-			note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
+			if (!f->flag)
+				note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
 			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask, .flag = 1,

@@ -112,7 +112,7 @@ PROC(notifier_start)
 				CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = r.start,
 				     .end = r.end - injects(c, INJ_NOTIFIER_SHORT));
 		}
-		f->hit |= c->me->ret > 0;
+		f->hit = c->me->ret > 0 || (f->hit && !injects(c, INJ_FLUSH_FORGOTTEN));
 	}
 	if (f->hit && c->rules->arch == PT_X86 && !injects(c, INJ_SKIP_NOTIFIER_FLUSH))
 		CALL(P_flush_remote_tlbs, l_req, 0);

@@ -317,8 +317,9 @@ PROC(vcpu_enter)
 		if (c->rules->arch == PT_X86)
 			srcu_exit(c);
 		STEP("vcpu_enter:mode");
-		if (!c->vm->vcpus[c->me_nr].requests &&
-		    c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE) {
+		if (injects(c, INJ_SKIP_ENTRY_CHECK) ||
+		    (!c->vm->vcpus[c->me_nr].requests &&
+		     c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)) {
 			c->work.guest_entry++;
 			RETURN(0);
 		}

@@ -134,6 +134,11 @@ PROC(fast_page_fault)
 		if (injects(c, INJ_FAST_MARK_EARLY) && f->slot && grants_write(c, f))
 			mark_page_dirty(c, f->slot, f->gfn);
 		STEP("fast_page_fault:read");
+		if (c->vm->pt.meta[f->table].state == PT_FREE)
+			note(c, &(struct note){ .kind = NOTE_WARN,
+						.gfn = f->gfn,
+						.what = "a lockless walk stands in a freed table "
+							"page" });
 		if (!pte_is_leaf(c->vm->pt.fmt, f->old, f->goal))
 			break;
 		if (spte_allows(vm_x86_fmt(c->vm), f->old, f->err)) {

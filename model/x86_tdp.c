@@ -334,7 +334,7 @@ PROC(x86_range)
 			f->i = f->flag == XR_ZAP_LEAFS && f->hit;
 			CALL(P_yield_mmu_lock, l_req,
 			     .req = f->i && !injects(c, INJ_SKIP_YIELD_FLUSH));
-			f->hit = f->hit && !f->i;
+			f->hit = f->hit && (!f->i || injects(c, INJ_SKIP_YIELD_FLUSH));
 			if (injects(c, INJ_YIELD_SKIPS))
 				walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
 		}
