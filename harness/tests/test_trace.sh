@@ -47,7 +47,7 @@ check()
 		complain "$2 $3 $4: expected '$(cat "$dir/expected")', found '$(verdicts "$dir/replayed")'"
 }
 
-"$s2sim" list policies | awk 'is { print $1 } $1 == "injections" { is = 1 }' >"$dir/injections"
+"$s2sim" list injections | awk '{ print $1 }' >"$dir/injections"
 for file in workloads/explore/*.scn; do
 	"$s2sim" list scenarios "$file" | awk '{ print $1 }' >"$dir/scenarios"
 	while read -r scenario; do
