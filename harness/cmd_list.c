@@ -7,6 +7,7 @@
 #include "harness/cmd.h"
 #include "harness/output.h"
 #include "harness/profile.h"
+#include "model/inv.h"
 #include "model/policy.h"
 #include "traces/record.h"
 
@@ -78,6 +79,18 @@ static enum cmd_exit list_profiles(const char *only)
 	return write_out(out);
 }
 
+/* Each invariant, when it must hold, and what it says. */
+static enum cmd_exit list_invariants(void)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	for (unsigned int i = 1; i < NR_INVS; i++)
+		g_string_append_printf(out, "%-12s %-6s %s:\n%20s%s\n", inv_name((enum inv)i),
+				       inv_arch((enum inv)i), inv_where((enum inv)i), "",
+				       inv_text((enum inv)i));
+	return write_out(out);
+}
+
 enum cmd_exit cmd_list(int argc, char **argv)
 {
 	static const struct {
@@ -93,17 +106,19 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	g_autofree char *found = NULL;
 
 	if (!cmd_parse(&argc, &argv,
-		       "policies | axes | injections | profiles [NAME] | scenarios FILE",
+		       "policies | axes | injections | invariants | profiles [NAME] | scenarios FILE",
 		       "Lists the policies and where they stand on the axes, the axes on which "
-		       "policies "
-		       "differ, the rules that can be broken, the cost profiles or one profile's "
-		       "parameters with their sources, or the scenarios of a file.",
+		       "policies differ, the rules that can be broken, the invariants that "
+		       "explorations ask about, the cost profiles or one profile's parameters with "
+		       "their sources, or the scenarios of a file.",
 		       entries))
 		return CMD_USAGE;
 	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
 		return list_scenarios(argv[2]);
 	if (argc >= 2 && argc <= 3 && strcmp(argv[1], "profiles") == 0)
 		return list_profiles(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "invariants") == 0)
+		return list_invariants();
 	out = g_string_new(NULL);
 	for (size_t i = 0; argc == 2 && i < G_N_ELEMENTS(lists); i++) {
 		if (strcmp(argv[1], lists[i].name) != 0)
@@ -112,9 +127,8 @@ enum cmd_exit cmd_list(int argc, char **argv)
 		return write_out(out);
 	}
 	found = g_strjoinv(" ", argv + 1);
-	return cmd_fail(
-		CMD_USAGE, "list",
-		"operands, expected policies, axes, injections, profiles [NAME] or scenarios "
-		"FILE, found '%s'",
-		found);
+	return cmd_fail(CMD_USAGE, "list",
+			"operands, expected policies, axes, injections, invariants, profiles "
+			"[NAME] or scenarios FILE, found '%s'",
+			found);
 }

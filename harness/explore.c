@@ -15,6 +15,8 @@ enum {
 	TICK_ROUNDS = 16,
 };
 
+const char explore_deadlock[] = "nobody can move, and the program has not ended";
+
 /* ---- the start ------------------------------------------------------------------------------ */
 
 static const char *small_geom(const struct rules *r)
@@ -51,6 +53,7 @@ static bool make_cfg(const struct explore_cfg *cfg, struct vm_cfg *out, GError *
 		return false;
 	}
 	setup_free_order(out, cfg->lines, &cfg->scope);
+	out->lints = cfg->lints;
 	return true;
 }
 
@@ -59,15 +62,17 @@ static struct ctx ctx_for(struct vm *vm, struct note *notes)
 	return (struct ctx){ .vm = vm, .rules = &vm->cfg->rules, .notes = notes };
 }
 
-static bool need_room(const struct vm *vm, GError **error)
+static bool need_room(const struct ctx *c, GError **error)
 {
-	const struct vm_limits *l = &vm->cfg->limits;
-	uint32_t used = vm->pt.head->nr_live + vm->pt.head->nr_unlinked;
+	const struct vm_limits *l = &c->vm->cfg->limits;
+	uint32_t used = c->vm->pt.head->nr_live + c->vm->pt.head->nr_unlinked;
 
-	if (used + 1 < l->nr_tables)
+	if (!c->short_of && used + 1 < l->nr_tables)
 		return true;
 	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-		    "scope: expected room for all table pages, found --tables=%u used up", l->nr_tables);
+		    "scope: expected room for all %s=%u used up",
+		    c->short_of ? c->short_of : "table pages, found --tables",
+		    c->short_of ? c->vm->cfg->tlb.capacity : l->nr_tables);
 	return false;
 }
 
@@ -96,12 +101,59 @@ static bool run_setup(struct explore_start *s, GError **error)
 			t.mv = list[n - 1];
 		t.line = moves_line(s->moves, before, t.mv);
 		t.before = before;
-		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(s->vm, error))
+		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(&c, error))
 			return false;
 		inv_ghost(&t);
 		inv_ghost_end(&t);
 	}
+	inv_ghost_begin(s->vm);
 	return true;
+}
+
+enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
+		      struct witness *out)
+{
+	struct leaf changes[INV_CHANGES_MAX];
+	enum inv inv;
+
+	inv_ghost(t);
+	inv_changes(t, changes);
+	inv = inv_check(t, mask, out);
+	t->lints = t->after->cfg->lints && !inv ? lint_check(t) : 0;
+	inv_ghost_end(t);
+	t->changes = NULL;
+	if (!inv && moves_done(m, t->after) && !t->after->st->deferred && !t->after->st->grace)
+		inv = inv_check_end(t->after, mask, out);
+	return inv;
+}
+
+char *explore_why(const char *why, const gfn_t *gfn)
+{
+	return gfn ? g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", why, *gfn)
+		   : g_strdup(why);
+}
+
+/* The moves that come before what is explored. */
+static bool run_after(struct explore_start *s, const GArray *path, GError **error)
+{
+	struct note notes[NOTES_MAX];
+	struct ctx c = ctx_for(s->vm, notes);
+	struct vm *before = vm_new(s->vm->cfg);
+	struct witness wit;
+	bool ok = true;
+
+	for (guint i = 0; ok && i < path->len; i++) {
+		struct transition t = { .before = before, .after = s->vm, .c = &c };
+
+		t.mv = g_array_index(path, struct move, i);
+		vm_copy(before, s->vm);
+		t.line = moves_line(s->moves, before, t.mv);
+		ok = moves_make(s->moves, &c, t.mv, error);
+		if (ok)
+			(void)explore_look(s->moves, &t, 0, &wit);
+	}
+	vm_free(before);
+	return ok;
 }
 
 bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error)
@@ -116,7 +168,8 @@ bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GEr
 	out->vm = lines.vm = vm_new(&vm_cfg);
 	setup_contents(out->vm, &work);
 	out->moves = moves_new(&lines, out->vm, cfg->lines, error);
-	if (out->moves && run_setup(out, error))
+	if (out->moves && run_setup(out, error) &&
+	    (!cfg->after || run_after(out, cfg->after, error)))
 		return true;
 	explore_start_fini(out);
 	return false;
@@ -139,33 +192,59 @@ static void put_found(struct worker *w, struct found *f, size_t bytes)
 		g_byte_array_append(w->out, w->code, (guint)bytes);
 }
 
-/* Makes one move in a copy and says where it leads. */
-static bool try_move(struct worker *w, struct found *f)
+/* Where the child, @w->changed lines of which are not the parent's, leads. */
+static void put_child(struct worker *w, const struct wait_at *at, struct found *f)
+{
+	const struct explore_run *r = w->run;
+	size_t bytes = 0;
+
+	f->hash = state_rehash(at->hash, w->parent, w->child, &w->changed);
+	f->known = state_set_find(r->set, f->hash);
+	if (f->known == STATE_NONE) {
+		w->all = w->differs;
+		state_lines_add(&w->all, &w->changed);
+		bytes = state_encode(w->child, r->start.vm, &w->all, w->code);
+	}
+	put_found(w, f, bytes);
+}
+
+/* Makes one move and says where it leads; the child is the parent again afterwards. */
+static bool try_move(struct worker *w, const struct wait_at *at, struct found *f)
 {
 	const struct explore_run *r = w->run;
 	struct transition t = { .before = w->parent, .after = w->child, .c = &w->ctx, .mv = f->mv };
 	struct witness wit;
-	size_t bytes;
 
-	vm_copy(w->child, w->parent);
 	w->ctx.work.guest_entry = 0;
+	w->ctx.stats.remote_tlb_flush_requests = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
-	    !need_room(w->child, &w->error))
+	    !need_room(&w->ctx, &w->error))
 		return false;
-	inv_ghost(&t);
-	f->inv = (uint8_t)inv_check(&t, r->mask, &wit);
-	inv_ghost_end(&t);
-	if (!f->inv && moves_done(r->start.moves, w->child) && !w->child->st->deferred &&
-	    !w->child->st->grace)
-		f->inv = (uint8_t)inv_check_end(w->child, r->mask, &wit);
+	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
+	f->lints = (uint8_t)t.lints;
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
-	bytes = state_encode(w->child, r->start.vm, w->code);
-	f->hash = state_hash(w->code, bytes);
-	f->known = state_set_find(r->set, f->hash);
-	put_found(w, f, f->known == STATE_NONE ? bytes : 0);
+	state_diff(w->child, w->parent, &w->changed);
+	put_child(w, at, f);
+	state_restore(w->child, w->parent, &w->changed);
 	return true;
+}
+
+/*
+ * Partial-order reduction: where an actor's next step is quiet, its move alone stands for all orders of it
+ * and the others' (it commutes with them, hinders none and changes nothing that an invariant of theirs
+ * looks at).  No proviso for cycles is needed: no thread takes quiet steps only, so none is put off for ever.
+ */
+static unsigned int reduce(const struct vm *vm, struct move *list, unsigned int n)
+{
+	for (unsigned int i = 0; i < n && n > 1; i++) {
+		if (list[i].kind != MOVE_STEP || !actor_is_quiet(vm, list[i].who))
+			continue;
+		list[0] = list[i];
+		return 1;
+	}
+	return n;
 }
 
 /* Every move of the worker's parent state. */
@@ -178,7 +257,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 
 	if (n == 0 && !moves_done(r->start.moves, w->parent)) {
 		f.inv = INV_PROG;
-		f.why = "nobody can move, and the program has not ended";
+		f.why = explore_deadlock;
 		f.gfn = UINT64_MAX;
 		f.known = at->number;
 		f.mv.kind = NR_MOVE_KINDS;
@@ -187,14 +266,18 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		f.last = true;
 		put_found(w, &f, 0);
 	}
+	if (r->cfg->reduce)
+		n = reduce(w->parent, list, n);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int picks = 1;
 
 		for (unsigned int k = 0; k < picks; k++) {
-			f = (struct found){ .from = at->number, .depth = at->depth + 1, .mv = list[i] };
+			f = (struct found){ .from = at->number,
+					    .depth = at->depth + 1,
+					    .mv = list[i] };
 			if (list[i].kind == MOVE_STEP)
 				f.mv.k = (uint8_t)k;
-			if (!try_move(w, &f))
+			if (!try_move(w, at, &f))
 				return false;
 			if (list[i].kind == MOVE_STEP && w->ctx.pick_of)
 				picks = w->ctx.pick_of;
@@ -211,9 +294,12 @@ static gpointer work(gpointer data)
 	for (uint32_t i = w->first; i < w->first + w->n; i++) {
 		const struct wait_at *at = &g_array_index(w->batch->where, struct wait_at, i);
 
-		state_decode(w->parent, r->start.vm, w->batch->codes->data + at->at, at->bytes);
+		state_decode(w->parent, w->batch->codes->data + at->at, at->bytes, &w->differs);
+		state_restore(w->child, w->parent, &w->differs);
 		if (!expand(w, at))
 			return NULL;
+		state_restore(w->parent, r->start.vm, &w->differs);
+		state_restore(w->child, r->start.vm, &w->differs);
 	}
 	return NULL;
 }
@@ -242,7 +328,9 @@ static void add_waiting(struct explore_run *r, const struct found *f, const uint
 {
 	struct batch *b = g_queue_peek_tail(&r->waiting);
 	guint size = r->cfg->depth_first ? ROUND_STATES_DEPTH : ROUND_STATES;
-	struct wait_at at = { .bytes = f->bytes, .number = r->origins->len, .depth = f->depth };
+	struct wait_at at = {
+		.hash = f->hash, .bytes = f->bytes, .number = r->origins->len, .depth = f->depth
+	};
 
 	if (!b || b->where->len >= size) {
 		b = batch_new();
@@ -288,9 +376,7 @@ static void add_finding(struct explore_run *r, const struct found *f)
 	r->found_mask |= BIT(f->inv);
 	x = g_new0(struct explore_finding, 1);
 	x->inv = (enum inv)f->inv;
-	x->why = f->gfn == UINT64_MAX ? g_strdup(f->why)
-				      : g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", f->why,
-							f->gfn);
+	x->why = explore_why(f->why, f->gfn != UINT64_MAX ? &f->gfn : NULL);
 	x->path = explore_path(r, f->from);
 	if (f->mv.kind != NR_MOVE_KINDS)
 		g_array_append_val(x->path, f->mv);
@@ -303,7 +389,7 @@ static void add_edge(struct explore_run *r, const struct found *f, uint32_t to)
 	struct edge e = { .to = to, .kind = f->mv.kind, .who = f->mv.who };
 	struct edges_of *of;
 
-	if (r->cfg->no_progress)
+	if (r->cfg->no_progress || r->cfg->reduce)
 		return;
 	if (r->graph.of->len <= f->from)
 		g_array_set_size(r->graph.of, f->from + 1);
@@ -312,6 +398,18 @@ static void add_edge(struct explore_run *r, const struct found *f, uint32_t to)
 		of->first = r->graph.edges->len;
 	of->n++;
 	g_array_append_val(r->graph.edges, e);
+}
+
+static void add_lints(struct explore_run *r, const struct found *f)
+{
+	for (unsigned int i = 0; i < NR_LINTS; i++) {
+		struct explore_lint *l = &r->result->lints[i];
+
+		if (!(f->lints >> i & 1))
+			continue;
+		if (l->moves++ == 0)
+			l->depth = f->depth;
+	}
 }
 
 /* Adds what one thread found, in its order. */
@@ -332,11 +430,11 @@ static void add_found(struct explore_run *r, const struct worker *w)
 		if (f.mv.kind == NR_MOVE_KINDS || f.last)
 			continue;
 		r->result->transitions++;
+		add_lints(r, &f);
 		if (f.inv)
 			continue; /* what comes after a violation means nothing */
-		number = f.known != STATE_NONE
-				 ? f.known
-				 : state_set_add(r->set, f.hash, r->origins->len);
+		number = f.known != STATE_NONE ? f.known
+					       : state_set_add(r->set, f.hash, r->origins->len);
 		if (number == r->origins->len)
 			add_state(r, &f, code);
 		add_edge(r, &f, number);
@@ -365,8 +463,8 @@ static bool run_workers(struct explore_run *r, GError **error)
 /* A round: the batch that waits longest, or depth first the youngest. */
 static bool run_round(struct explore_run *r, GError **error)
 {
-	struct batch *b = r->cfg->depth_first ? g_queue_pop_tail(&r->waiting)
-					      : g_queue_pop_head(&r->waiting);
+	struct batch *b =
+		r->cfg->depth_first ? g_queue_pop_tail(&r->waiting) : g_queue_pop_head(&r->waiting);
 	guint n = b->where->len, jobs = r->cfg->jobs;
 	bool ok;
 
@@ -433,7 +531,8 @@ static void look_for_cycles(struct explore_run *r)
 {
 	struct found f = { .inv = INV_PROG, .gfn = UINT64_MAX, .mv = { .kind = NR_MOVE_KINDS } };
 
-	if (!r->result->complete || r->cfg->no_progress || !(r->mask >> INV_PROG & 1))
+	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce ||
+	    !(r->mask >> INV_PROG & 1))
 		return;
 	f.from = progress_search(r, &f.why);
 	if (f.from != STATE_NONE)
@@ -452,7 +551,9 @@ static void make_workers(struct explore_run *r)
 		w->parent = vm_new(cfg);
 		w->child = vm_new(cfg);
 		w->ctx = ctx_for(w->child, w->notes);
-		w->code = g_malloc(state_code_max(state_words(r->start.vm)));
+		vm_copy(w->parent, r->start.vm);
+		vm_copy(w->child, r->start.vm);
+		w->code = g_malloc(state_code_max(r->start.vm));
 		w->out = g_byte_array_new();
 	}
 }
@@ -473,7 +574,7 @@ static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 	r->result->findings = g_ptr_array_new();
 	r->result->state_bytes = vm_state_bytes(r->start.vm);
 	make_workers(r);
-	f.hash = state_hash(r->workers[0].code, 0); /* the start differs from itself nowhere */
+	f.hash = state_hash(r->start.vm);
 	(void)state_set_add(r->set, f.hash, 0);
 	add_state(r, &f, r->workers[0].code);
 }

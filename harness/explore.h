@@ -19,6 +19,7 @@
 #include <glib.h>
 
 #include "model/inv.h"
+#include "model/lint.h"
 #include "model/moves.h"
 #include "model/setup.h"
 
@@ -43,8 +44,11 @@ struct explore_cfg {
 	uint32_t max_depth;  /* 0: no bound */
 	unsigned int jobs;   /* threads, at least 1 */
 	bool depth_first;
-	bool keep_going;    /* go on behind violations: the first of each invariant is kept */
-	bool no_progress;   /* do not look for cycles, which saves 5 bytes a transition */
+	bool keep_going;     /* go on behind violations: the first of each invariant is kept */
+	bool no_progress;    /* do not look for cycles, which saves 8 bytes a transition */
+	bool lints;          /* count work that was not needed */
+	bool reduce;         /* quiet steps are not interleaved; implies .no_progress */
+	const GArray *after; /* struct move: made before all else; NULL: none */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
@@ -55,8 +59,14 @@ struct explore_cfg {
 struct explore_finding {
 	enum inv inv;
 	char *why;
-	GArray *path; /* struct move from the first `par` to the violation */
+	GArray *path;    /* struct move from the first `par` to the violation */
 	uint64_t states; /* visited before it was found */
+};
+
+/* How often a cost lint was met. */
+struct explore_lint {
+	uint64_t moves;
+	uint32_t depth; /* moves up to the first one found */
 };
 
 struct explore_result {
@@ -65,6 +75,7 @@ struct explore_result {
 	bool complete;       /* every state was visited */
 	const char *bound;   /* what ended it, when it is not */
 	GPtrArray *findings; /* struct explore_finding *, by their order of appearance */
+	struct explore_lint lints[NR_LINTS];
 	double seconds;
 	uint64_t bytes;       /* at the peak: states seen, states waiting, edges */
 	uint64_t state_bytes; /* of one VM */
@@ -81,8 +92,18 @@ struct explore_start {
 	struct moves *moves;
 };
 
-/* explore_start() - the VM at the first `par`; explore_start_fini() frees it. */
+/* explore_start() - the VM at the first `par`, or after cfg->after; explore_start_fini() frees it. */
 bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error);
 void explore_start_fini(struct explore_start *s);
+
+/* explore_look() - which invariant of @mask a move that was made breaks; keeps the history up to date. */
+enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
+		      struct witness *out);
+
+/* explore_why() - a finding's sentence, with the page that it is about; @gfn may be NULL; caller owns. */
+char *explore_why(const char *why, const gfn_t *gfn);
+
+/* Why INV-PROG is violated where nobody can move. */
+extern const char explore_deadlock[];
 
 #endif

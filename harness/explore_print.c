@@ -3,109 +3,271 @@
 
 #include <json-glib/json-glib.h>
 
+#include "harness/story_from.h"
+
+/* Text is written as results come; JSON at the end, because totals stand first. */
 struct explore_report {
 	GString *text;
-	JsonBuilder *json; /* NULL: text */
+	JsonBuilder *scenarios; /* NULL: text */
+	bool paths;             /* with the way to each finding */
+	char *policy;           /* of all scenarios; NULL: they differ, or there are none */
+	unsigned int n;
+	uint64_t states, transitions;
+	uint32_t depth;
+	bool complete;
+	JsonBuilder *violations;
 };
 
-struct explore_report *explore_report_new(bool json)
+struct explore_report *explore_report_new(bool json, bool paths)
 {
 	struct explore_report *r = g_new0(struct explore_report, 1);
 
+	r->paths = paths;
 	r->text = g_string_new(NULL);
+	r->complete = true;
 	if (!json)
 		return r;
-	r->json = json_builder_new();
-	json_builder_begin_array(r->json);
+	r->scenarios = json_builder_new();
+	json_builder_begin_array(r->scenarios);
+	r->violations = json_builder_new();
+	json_builder_begin_array(r->violations);
 	return r;
 }
 
-static void who_of(const struct vm *vm, struct move mv, char *out)
-{
-	if (mv.kind <= MOVE_STEP)
-		moves_actor_name(vm, mv.who, out);
-	else if (mv.kind == MOVE_ACK)
-		(void)g_snprintf(out, 8, "ipi%u", mv.who);
-	else
-		g_strlcpy(out, "rcu", 8);
-}
+/* ---- text ----------------------------------------------------------------------------------- */
 
 /* The way there: who moves, up to where. */
 static void add_path(GString *out, const struct explore_cfg *cfg, const struct explore_finding *f)
 {
-	struct explore_start s;
-	struct note notes[NOTES_MAX];
-	struct ctx c;
-	GError *error = NULL;
+	struct story *story = story_from_finding(cfg, f);
 
-	if (!explore_start(cfg, &s, &error))
-		g_error("%s", error->message);
-	c = (struct ctx){ .vm = s.vm, .rules = &s.vm->cfg->rules, .notes = notes };
-	for (guint i = 0; i < f->path->len; i++) {
-		struct move mv = g_array_index(f->path, struct move, i);
-		const struct lang_line *l = moves_line(s.moves, s.vm, mv);
-		char who[8];
-
-		who_of(s.vm, mv, who);
-		if (mv.kind == MOVE_LINE)
-			g_string_append_printf(out, "  %3u %-5s > %s\n", i + 1, who, l->text);
-		if (!moves_make(s.moves, &c, mv, &error))
-			g_error("%s", error->message);
-		g_string_append_printf(out, "  %3u %-5s   %s", i + 1, who,
-				       c.finished ? "done" : c.label ? c.label : "waits");
-		if (c.pick_of)
-			g_string_append_printf(out, " (choice %u of %u)", mv.k, c.pick_of);
-		if (c.finished && c.ret)
-			g_string_append_printf(out, " ret %d", c.ret);
-		g_string_append_c(out, '\n');
-	}
-	explore_start_fini(&s);
+	g_string_append_c(out, '\n');
+	story_print_table(story, out);
+	g_string_append_c(out, '\n');
+	story_free(story);
 }
 
-static void add_text(GString *out, const struct explore_cfg *cfg, const struct explore_result *r)
+static void add_finding(GString *out, bool paths, const struct explore_cfg *cfg,
+			const struct explore_finding *f)
+{
+	g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT " states)\n",
+			       inv_name(f->inv), f->why, f->path->len, f->states);
+	if (paths)
+		add_path(out, cfg, f);
+}
+
+static void add_shrunk(GString *out, const struct shrunk *s)
+{
+	g_string_append_printf(out, "  shrunk: %u lines -> %u, %u vCPUs -> %u%s\n", s->lines_before,
+			       s->lines_after, s->vcpus_before, s->scenario.vcpus,
+			       s->stopped ? "; more was not tried" : "");
+}
+
+static void add_verdict(GString *out, const struct explore_result *r)
+{
+	if (r->findings->len)
+		g_string_append_printf(out, "  violated; %" G_GUINT64_FORMAT " states%s", r->states,
+				       r->complete ? "" : " so far");
+	else
+		g_string_append_printf(out, "  %s %" G_GUINT64_FORMAT " states",
+				       r->complete ? "holds in all" : "incomplete: holds so far in",
+				       r->states);
+}
+
+static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
+		     const struct explore_result *r, const struct explore_extra *x)
 {
 	double rate = r->seconds > 0 ? (double)r->transitions / r->seconds : 0;
 
 	g_string_append_printf(out, "%s: policy %s%s%s\n", cfg->scenario->name, cfg->policy,
 			       *cfg->scenario->inject ? ", inject " : "", cfg->scenario->inject);
-	if (!r->findings->len)
-		g_string_append_printf(out, "  %s in %s%" G_GUINT64_FORMAT " states",
-				       r->complete ? "holds" : "incomplete: holds so far",
-				       r->complete ? "all " : "", r->states);
-	else
-		g_string_append_printf(out, "  violated; %" G_GUINT64_FORMAT " states%s", r->states,
-				       r->complete ? "" : " so far");
+	add_verdict(out, r);
 	g_string_append_printf(out,
 			       ", %" G_GUINT64_FORMAT " transitions, depth %u, %.2f s (%.2f M/s), "
-			       "%.1f MiB, %" G_GUINT64_FORMAT " bytes a VM, %.0f a short form\n",
+			       "%.1f MiB (%.0f bytes a state)\n",
 			       r->transitions, r->depth, r->seconds, rate / 1e6,
-			       (double)r->bytes / (1 << 20), r->state_bytes,
-			       (double)r->code_bytes / (double)MAX(r->states, 1));
+			       (double)r->bytes / (1 << 20),
+			       (double)r->bytes / (double)MAX(r->states, 1));
 	if (r->bound)
 		g_string_append_printf(out, "  stopped at %s\n", r->bound);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		if (r->lints[i].moves)
+			g_string_append_printf(
+				out, "  %s: %s: %" G_GUINT64_FORMAT " moves, the first after %u\n",
+				lint_name((enum lint)i), lint_text((enum lint)i), r->lints[i].moves,
+				r->lints[i].depth);
 	for (guint i = 0; i < r->findings->len; i++) {
-		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
+		bool small = i == 0 && x->shrunk;
 
-		g_string_append_printf(out, "  %s: %s, after %u moves (%" G_GUINT64_FORMAT
-					    " states)\n",
-				       inv_name(f->inv), f->why, f->path->len, f->states);
-		add_path(out, cfg, f);
+		if (small)
+			add_shrunk(out, x->shrunk);
+		add_finding(out, paths, small ? &x->shrunk->cfg : cfg,
+			    small ? x->shrunk->finding : g_ptr_array_index(r->findings, i));
+	}
+	if (x->expects)
+		g_string_append_printf(out, "  %sas expected\n", x->met ? "" : "not ");
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------- */
+
+static void put_string(JsonBuilder *b, const char *name, const char *value)
+{
+	json_builder_set_member_name(b, name);
+	if (value)
+		json_builder_add_string_value(b, value);
+	else
+		json_builder_add_null_value(b);
+}
+
+static void put_int(JsonBuilder *b, const char *name, uint64_t value)
+{
+	json_builder_set_member_name(b, name);
+	json_builder_add_int_value(b, (gint64)value);
+}
+
+static void put_counts(JsonBuilder *b, uint64_t states, uint64_t transitions, uint32_t depth,
+		       bool complete)
+{
+	put_int(b, "states", states);
+	put_int(b, "transitions", transitions);
+	put_int(b, "depth", depth);
+	json_builder_set_member_name(b, "complete");
+	json_builder_add_boolean_value(b, complete);
+}
+
+/* What was taken from the scenario, which the counterexample is of. */
+static void put_shrunk(JsonBuilder *b, const struct shrunk *s)
+{
+	json_builder_set_member_name(b, "shrunk");
+	if (!s) {
+		json_builder_add_null_value(b);
+		return;
+	}
+	json_builder_begin_object(b);
+	put_int(b, "lines_before", s->lines_before);
+	put_int(b, "lines", s->lines_after);
+	put_int(b, "vcpus_before", s->vcpus_before);
+	put_int(b, "vcpus", s->scenario.vcpus);
+	put_int(b, "states", s->states);
+	json_builder_end_object(b);
+}
+
+static void put_violations(JsonBuilder *b, const struct explore_cfg *cfg,
+			   const struct explore_result *r, const struct explore_extra *x)
+{
+	for (guint i = 0; i < r->findings->len; i++) {
+		const struct shrunk *small = i == 0 ? x->shrunk : NULL;
+		const struct explore_finding *f =
+			small ? small->finding : g_ptr_array_index(r->findings, i);
+
+		json_builder_begin_object(b);
+		put_string(b, "invariant", inv_name(f->inv));
+		put_int(b, "steps", f->path->len);
+		put_string(b, "counterexample", i == 0 ? x->path : NULL);
+		put_string(b, "scenario", cfg->scenario->name);
+		put_string(b, "why", f->why);
+		put_int(b, "states_before", f->states);
+		put_shrunk(b, small);
+		json_builder_end_object(b);
 	}
 }
 
-void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
-			const struct explore_result *result)
+static void put_lints(JsonBuilder *b, const struct explore_cfg *cfg, const struct explore_result *r)
 {
-	if (!r->json)
-		add_text(r->text, cfg, result);
+	if (!cfg->lints)
+		return;
+	json_builder_set_member_name(b, "lints");
+	json_builder_begin_object(b);
+	for (unsigned int i = 0; i < NR_LINTS; i++)
+		put_int(b, lint_name((enum lint)i), r->lints[i].moves);
+	json_builder_end_object(b);
+}
+
+static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
+		     const struct explore_result *r, const struct explore_extra *x)
+{
+	JsonBuilder *b = out->scenarios;
+
+	json_builder_begin_object(b);
+	put_string(b, "name", cfg->scenario->name);
+	put_string(b, "policy", cfg->policy);
+	put_string(b, "inject", *cfg->scenario->inject ? cfg->scenario->inject : NULL);
+	put_string(b, "bound", r->bound);
+	put_counts(b, r->states, r->transitions, r->depth, r->complete);
+	put_int(b, "bytes", r->bytes);
+	put_lints(b, cfg, r);
+	json_builder_set_member_name(b, "as_expected");
+	if (x->expects)
+		json_builder_add_boolean_value(b, x->met);
+	else
+		json_builder_add_null_value(b);
+	json_builder_set_member_name(b, "violations");
+	json_builder_begin_array(b);
+	put_violations(b, cfg, r, x);
+	json_builder_end_array(b);
+	json_builder_end_object(b);
+	put_violations(out->violations, cfg, r, x);
+}
+
+static void end_json(struct explore_report *r)
+{
+	g_autoptr(JsonBuilder) b = json_builder_new();
+	g_autoptr(JsonGenerator) g = json_generator_new();
+	g_autoptr(JsonNode) root = NULL;
+	g_autofree char *text = NULL;
+
+	json_builder_end_array(r->scenarios);
+	json_builder_end_array(r->violations);
+	json_builder_begin_object(b);
+	put_string(b, "schema", "s2sim.explore/1");
+	put_string(b, "policy", r->policy);
+	put_counts(b, r->states, r->transitions, r->depth, r->complete);
+	json_builder_set_member_name(b, "violations");
+	json_builder_add_value(b, json_builder_get_root(r->violations));
+	json_builder_set_member_name(b, "scenarios");
+	json_builder_add_value(b, json_builder_get_root(r->scenarios));
+	json_builder_end_object(b);
+	root = json_builder_get_root(b);
+	json_generator_set_root(g, root);
+	json_generator_set_pretty(g, TRUE);
+	text = json_generator_to_data(g, NULL);
+	g_string_append(r->text, text);
+	g_string_append_c(r->text, '\n');
+	g_object_unref(r->scenarios);
+	g_object_unref(r->violations);
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+void explore_report_add(struct explore_report *r, const struct explore_cfg *cfg,
+			const struct explore_result *result, const struct explore_extra *extra)
+{
+	if (r->n++ == 0)
+		r->policy = g_strdup(cfg->policy);
+	else if (g_strcmp0(r->policy, cfg->policy) != 0)
+		g_clear_pointer(&r->policy, g_free);
+	r->states += result->states;
+	r->transitions += result->transitions;
+	r->depth = MAX(r->depth, result->depth);
+	r->complete &= result->complete;
+	if (r->scenarios)
+		add_json(r, cfg, result, extra);
+	else
+		add_text(r->text, r->paths, cfg, result, extra);
 }
 
 GString *explore_report_end(struct explore_report *r)
 {
 	GString *text = r->text;
 
-	if (r->json)
-		g_object_unref(r->json);
+	if (r->scenarios)
+		end_json(r);
+	else if (r->n > 1)
+		g_string_append_printf(text,
+				       "%u scenarios: %" G_GUINT64_FORMAT
+				       " states, %" G_GUINT64_FORMAT " transitions\n",
+				       r->n, r->states, r->transitions);
+	g_free(r->policy);
 	g_free(r);
 	return text;
 }

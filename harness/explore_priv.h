@@ -40,7 +40,10 @@ struct worker {
 	struct ctx ctx;
 	struct note notes[NOTES_MAX];
 	uint8_t *code;
-	GByteArray *out;   /* struct found_head and short form, one after the other */
+	struct state_lines differs; /* lines of .parent that are not the start's */
+	struct state_lines changed; /* lines of .child that are not .parent's */
+	struct state_lines all;
+	GByteArray *out;           /* struct found_head and short form, one after the other */
 	const struct batch *batch; /* what the round expands */
 	uint32_t first, n;         /* its part of it */
 	GError *error;
@@ -49,7 +52,7 @@ struct worker {
 /* What a move led to. */
 struct found {
 	struct vm_hash hash;
-	uint32_t from; /* number */
+	uint32_t from;  /* number */
 	uint32_t known; /* number of the state it leads to, if it had been seen before the round */
 	uint32_t bytes; /* of the short form that follows */
 	struct move mv;
@@ -57,8 +60,9 @@ struct found {
 	uint32_t depth;
 	gfn_t gfn;
 	const char *why;
-	uint8_t last; /* no move at all: the end of the program, or a deadlock */
-	uint8_t spare[7];
+	uint8_t lints; /* bit per enum lint */
+	uint8_t last;  /* no move at all: the end of the program, or a deadlock */
+	uint8_t spare[6];
 };
 
 struct explore_run {
@@ -77,6 +81,7 @@ struct explore_run {
 };
 
 struct wait_at {
+	struct vm_hash hash;
 	uint32_t at, bytes; /* of the short form */
 	uint32_t number;
 	uint32_t depth;

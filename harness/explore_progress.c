@@ -15,7 +15,7 @@ enum {
 };
 
 /* Who moves, a bit each. */
-struct movers {
+struct mover_set {
 	uint64_t threads, rules;
 };
 
@@ -48,7 +48,7 @@ static const struct edge *edge_at(const struct explore_run *r, uint32_t state, u
 	return &g_array_index(r->graph.edges, struct edge, of(r, state)->first + i);
 }
 
-static void add_mover(struct movers *m, const struct edge *e)
+static void add_mover(struct mover_set *m, const struct edge *e)
 {
 	if (e->kind <= MOVE_STEP)
 		m->threads |= BIT(e->who);
@@ -61,13 +61,13 @@ static bool is_fair_cycle(struct tarjan *t, guint first, bool *leaves)
 {
 	const struct explore_run *r = t->r;
 	uint32_t low = t->index[g_array_index(t->stack, uint32_t, first)];
-	struct movers always = { ~0ULL, ~0ULL }, inside = { 0, 0 };
+	struct mover_set always = { ~0ULL, ~0ULL }, inside = { 0, 0 };
 	bool cycle = false;
 
 	*leaves = false;
 	for (guint s = first; s < t->stack->len; s++) {
 		uint32_t state = g_array_index(t->stack, uint32_t, s);
-		struct movers here = { 0, 0 };
+		struct mover_set here = { 0, 0 };
 
 		for (uint32_t i = 0; i < of(r, state)->n; i++) {
 			const struct edge *e = edge_at(r, state, i);

@@ -7,87 +7,155 @@
 #include <xxhash.h>
 
 enum {
-	RUN_WORDS = 64,
-	RUN_BYTES = RUN_WORDS * 8,
-	HEAD_BYTES = 2 + 8, /* number of the run, mask of its words */
+	LINE_WORDS = 8,
+	LINE_BYTES = 64,
+	BLOCK_LINES = 8,
+	HEAD_BYTES = 2 + 1, /* number of the line, mask of its words */
 	FIRST_CAPACITY = 1 << 12,
 };
 
-static const uint64_t *words_of(const struct vm *vm)
+static const uint64_t *line_of(const struct vm *vm, size_t i)
 {
 	return (const uint64_t *)(const void *)(vm->arena->base +
-						vm->arena->region_start[REGION_STATE]);
+						vm->arena->region_start[REGION_STATE]) +
+	       i * LINE_WORDS;
 }
 
-size_t state_words(const struct vm *vm)
+static uint64_t *line_for_write(struct vm *vm, size_t i)
 {
-	return vm_state_bytes(vm) / sizeof(uint64_t);
+	return (uint64_t *)(void *)(vm->arena->base + vm->arena->region_start[REGION_STATE]) +
+	       i * LINE_WORDS;
 }
 
-size_t state_code_max(size_t words)
+static size_t nr_lines(const struct vm *vm)
 {
-	return (words / RUN_WORDS + 1) * (HEAD_BYTES + RUN_BYTES);
+	return vm_state_bytes(vm) / LINE_BYTES;
 }
 
-/* One run of up to 64 words; bytes written. */
-static size_t encode_run(const uint64_t *now, const uint64_t *was, size_t n, uint16_t run,
-			 uint8_t *out)
+bool state_fits(const struct vm *vm)
 {
-	uint64_t mask = 0;
-	size_t at = HEAD_BYTES;
+	return vm_state_bytes(vm) % LINE_BYTES == 0 && nr_lines(vm) <= STATE_LINES_MAX;
+}
 
-	for (size_t i = 0; i < n; i++) {
-		if (now[i] == was[i])
+size_t state_code_max(const struct vm *vm)
+{
+	return nr_lines(vm) * (HEAD_BYTES + LINE_BYTES);
+}
+
+/* Most of two states is equal: blocks first, which memcmp() compares with the CPU's widest vectors. */
+void state_diff(const struct vm *a, const struct vm *b, struct state_lines *out)
+{
+	const uint64_t *x = line_of(a, 0), *y = line_of(b, 0);
+	size_t lines = nr_lines(a);
+
+	out->words = (uint32_t)((lines + 63) / 64);
+	memset(out->bits, 0, out->words * sizeof(out->bits[0]));
+	for (size_t block = 0; block < lines; block += BLOCK_LINES) {
+		size_t n = lines - block < BLOCK_LINES ? lines - block : BLOCK_LINES;
+
+		if (memcmp(x + block * LINE_WORDS, y + block * LINE_WORDS, n * LINE_BYTES) == 0)
 			continue;
-		mask |= BIT(i);
-		memcpy(out + at, &now[i], sizeof(now[i]));
-		at += sizeof(now[i]);
+		for (size_t i = block; i < block + n; i++)
+			if (memcmp(x + i * LINE_WORDS, y + i * LINE_WORDS, LINE_BYTES) != 0)
+				out->bits[i / 64] |= BIT(i % 64);
 	}
-	memcpy(out, &run, sizeof(run));
-	memcpy(out + sizeof(run), &mask, sizeof(mask));
-	return at;
 }
 
-size_t state_encode(const struct vm *vm, const struct vm *origin, uint8_t *out)
+/* One line: its head, then the words that differ; bytes written, 0 for a line that does not. */
+static size_t encode_line(const uint64_t *now, const uint64_t *was, uint16_t line, uint8_t *out)
 {
-	const uint64_t *now = words_of(vm), *was = words_of(origin);
-	size_t words = state_words(vm), bytes = 0;
+	size_t at = HEAD_BYTES;
+	uint8_t mask = 0;
 
-	for (size_t at = 0; at < words; at += RUN_WORDS) {
-		size_t n = words - at < RUN_WORDS ? words - at : RUN_WORDS;
+	for (size_t i = 0; i < LINE_WORDS; i++) {
+		bool differs = now[i] != was[i];
 
-		if (memcmp(now + at, was + at, n * sizeof(*now)) != 0)
-			bytes += encode_run(now + at, was + at, n, (uint16_t)(at / RUN_WORDS),
-					    out + bytes);
+		mask |= (uint8_t)(differs << i);
+		memcpy(out + at, &now[i], sizeof(now[i]));
+		at += differs ? sizeof(now[i]) : 0;
+	}
+	memcpy(out, &line, sizeof(line));
+	out[2] = mask;
+	return mask ? at : 0;
+}
+
+size_t state_encode(const struct vm *vm, const struct vm *origin, const struct state_lines *lines,
+		    uint8_t *out)
+{
+	size_t bytes = 0;
+
+	for (size_t w = 0; w < lines->words; w++) {
+		for (uint64_t bits = lines->bits[w]; bits; bits &= bits - 1) {
+			size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+
+			bytes += encode_line(line_of(vm, i), line_of(origin, i), (uint16_t)i,
+					     out + bytes);
+		}
 	}
 	return bytes;
 }
 
-void state_decode(struct vm *vm, const struct vm *origin, const uint8_t *code, size_t bytes)
+void state_decode(struct vm *vm, const uint8_t *code, size_t bytes, struct state_lines *lines)
 {
-	uint64_t *now = (uint64_t *)(void *)(vm->arena->base +
-					     vm->arena->region_start[REGION_STATE]);
 	size_t at = 0;
 
-	vm_copy(vm, origin);
+	lines->words = (uint32_t)((nr_lines(vm) + 63) / 64);
+	memset(lines->bits, 0, lines->words * sizeof(lines->bits[0]));
 	while (at < bytes) {
-		uint64_t mask;
-		uint16_t run;
+		uint64_t *line;
+		uint16_t i;
 
-		memcpy(&run, code + at, sizeof(run));
-		memcpy(&mask, code + at + sizeof(run), sizeof(mask));
+		memcpy(&i, code + at, sizeof(i));
+		line = line_for_write(vm, i);
+		lines->bits[i / 64] |= BIT(i % 64);
 		at += HEAD_BYTES;
-		for (; mask; mask &= mask - 1, at += sizeof(uint64_t))
-			memcpy(&now[(size_t)run * RUN_WORDS + (size_t)__builtin_ctzll(mask)],
-			       code + at, sizeof(uint64_t));
+		for (unsigned int mask = code[at - 1]; mask; mask &= mask - 1) {
+			memcpy(&line[__builtin_ctz(mask)], code + at, sizeof(uint64_t));
+			at += sizeof(uint64_t);
+		}
 	}
 }
 
-struct vm_hash state_hash(const uint8_t *code, size_t bytes)
+void state_restore(struct vm *vm, const struct vm *from, const struct state_lines *lines)
 {
-	XXH128_hash_t h = XXH3_128bits(code, bytes);
+	for (size_t w = 0; w < lines->words; w++) {
+		for (uint64_t bits = lines->bits[w]; bits; bits &= bits - 1) {
+			size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
 
-	return (struct vm_hash){ .low = h.low64, .high = h.high64 };
+			memcpy(line_for_write(vm, i), line_of(from, i), LINE_BYTES);
+		}
+	}
+}
+
+static void add_line(struct vm_hash *h, const struct vm *vm, size_t i, bool add)
+{
+	XXH128_hash_t x = XXH3_128bits_withSeed(line_of(vm, i), LINE_BYTES, i);
+
+	h->low += add ? x.low64 : 0 - x.low64;
+	h->high += add ? x.high64 : 0 - x.high64;
+}
+
+struct vm_hash state_hash(const struct vm *vm)
+{
+	struct vm_hash h = { 0, 0 };
+
+	for (size_t i = 0; i < nr_lines(vm); i++)
+		add_line(&h, vm, i, true);
+	return h;
+}
+
+struct vm_hash state_rehash(struct vm_hash h, const struct vm *was, const struct vm *vm,
+			    const struct state_lines *lines)
+{
+	for (size_t w = 0; w < lines->words; w++) {
+		for (uint64_t bits = lines->bits[w]; bits; bits &= bits - 1) {
+			size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+
+			add_line(&h, was, i, false);
+			add_line(&h, vm, i, true);
+		}
+	}
+	return h;
 }
 
 /* ---- the set -------------------------------------------------------------------------------- */

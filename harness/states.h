@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * States of an exploration: their short form, and the set of those that were seen.
+ * States of an exploration: their hash, their short form, and the set of those that were seen.
  *
- * The short form of a state is its difference from one origin: for each run of 64 words that differs
- * somewhere, which of them do and what they are.  Equal states have equal short forms, so that it is
- * the short form that is hashed, by XXH3 to 128 bits.
+ * A state is a row of lines of 64 bytes.  Its hash is the sum of the hashes of its lines, XXH3 to 128 bits
+ * seeded with the line's number, so that a move costs only the lines that it changed.  The short form is
+ * the difference from one origin: for each line that differs, which words do and what they are.
  *
  * The set holds hashes alone: 16 bytes and the state's number, by open addressing.  Two different states
  * with one hash would be taken for one; with n states that happens with probability below n^2 / 2^129.
@@ -20,19 +20,46 @@
 
 #define STATE_NONE UINT32_MAX
 
-/* Words of hashed state that a VM has. */
-size_t state_words(const struct vm *vm);
+enum {
+	STATE_LINES_MAX = 1 << 12, /* 256 KiB */
+};
 
-/* Bytes that a short form of @words words takes at most. */
-size_t state_code_max(size_t words);
+/* A set of lines. */
+struct state_lines {
+	uint64_t bits[STATE_LINES_MAX / 64];
+	uint32_t words; /* of .bits that are in use */
+};
 
-/* state_encode() - short form of @vm against @origin, VMs of one configuration; returns its bytes. */
-size_t state_encode(const struct vm *vm, const struct vm *origin, uint8_t *out);
+/* state_fits() - whether a VM's state has at most STATE_LINES_MAX lines. */
+bool state_fits(const struct vm *vm);
 
-/* state_decode() - makes @vm the state with the short form; @origin is copied first. */
-void state_decode(struct vm *vm, const struct vm *origin, const uint8_t *code, size_t bytes);
+/* Bytes that a short form takes at most. */
+size_t state_code_max(const struct vm *vm);
 
-struct vm_hash state_hash(const uint8_t *code, size_t bytes);
+/* state_diff() - the lines in which two VMs of one configuration differ. */
+void state_diff(const struct vm *a, const struct vm *b, struct state_lines *out);
+
+/* state_encode() - short form of @vm against @origin, which differ in no more than @lines; its bytes. */
+size_t state_encode(const struct vm *vm, const struct vm *origin, const struct state_lines *lines,
+		    uint8_t *out);
+
+/* state_decode() - makes @vm, equal to @origin now, the state with the short form; @lines: its lines. */
+void state_decode(struct vm *vm, const uint8_t *code, size_t bytes, struct state_lines *lines);
+
+/* state_restore() - copies @lines of @from. */
+void state_restore(struct vm *vm, const struct vm *from, const struct state_lines *lines);
+
+/* state_hash() - of all lines; state_rehash() - of @vm, when @was with hash @h differs in @lines only. */
+struct vm_hash state_hash(const struct vm *vm);
+struct vm_hash state_rehash(struct vm_hash h, const struct vm *was, const struct vm *vm,
+			    const struct state_lines *lines);
+
+/* The lines of both. */
+static inline void state_lines_add(struct state_lines *to, const struct state_lines *l)
+{
+	for (uint32_t i = 0; i < l->words; i++)
+		to->bits[i] |= l->bits[i];
+}
 
 struct state_set;
 

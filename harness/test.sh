@@ -149,7 +149,7 @@ if [ "$quick" = yes ]; then
 	s2_setup build
 	stage "gcc with sanitizers" build_and_test dev
 else
-	s2_setup build demo test
+	s2_setup build demo bench test
 	stage "format" format_check
 	stage "gcc with sanitizers" build_and_test dev
 	stage "clang with sanitizers, fuzz targets" build_and_test dev-clang

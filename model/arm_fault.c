@@ -149,7 +149,8 @@ PROC(user_mem_abort)
 		f->map_writable = p.writable &&
 				  (!(c->vm->slots[f->slot].flags & MEM_READONLY) ||
 				   injects(c, INJ_RO_WRITABLE)) &&
-				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
+				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]) ||
+				   injects(c, INJ_READ_WRITABLE));
 	}
 	if (injects(c, INJ_UF_TEST_LATE) && userfault_test(c, f->slot, f->gfn, is_write(f)) == 1)
 		RETURN(RET_PF_USER);

@@ -54,7 +54,7 @@ PROC(s2_tlbi)
 				 .a = f->t.kind,
 				 .level = f->t.level });
 	c->work.dsb++;
-	STEP("tlbi:dsb_ishst");
+	QUIET_STEP("tlbi:dsb_ishst");
 	count_tlbi(c, &f->t);
 	STEP(tlbi_issue_label);
 	for (f->pe = 0; f->pe < c->vm->cfg->nr_vcpus; f->pe++) {
@@ -66,9 +66,9 @@ PROC(s2_tlbi)
 	}
 	c->work.dsb++;
 	if (f->t.kind != S2_TLBI_VMID) {
-		STEP("tlbi:complete2");
+		QUIET_STEP("tlbi:complete2");
 		c->work.tlbi_stage1++;
-		STEP("tlbi:stage1");
+		QUIET_STEP("tlbi:stage1");
 		c->work.dsb++;
 	}
 	STEP("tlbi:complete");
@@ -290,7 +290,7 @@ PROC(act_s2_wrprot)
 	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
 	f->hit = c->me->ret > 0;
 	lock_drop_write(c, OBJ_MMU_LOCK);
-	STEP("wp_memory_region:unlock");
+	QUIET_STEP("wp_memory_region:unlock");
 	if (!injects(c, INJ_SKIP_ENABLE_FLUSH) && (c->rules->log_flush == DL_UPSTREAM || f->hit))
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot);
 	RETURN(0);

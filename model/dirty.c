@@ -15,6 +15,7 @@
 enum {
 	RING_ENTRY_FREE = 0,
 	RING_ENTRY_DIRTY = 1,
+	RING_ENTRY_HARVESTED = 2, /* user space has read it: KVM may reset it */
 };
 
 /* Slot of a log ioctl: 0 with *slot set, or -errno. */
@@ -237,15 +238,48 @@ PROC(clear_dirty_log)
 	END;
 }
 
-/* Oldest entry of a vCPU's ring that waits for its reset, up to @end; NULL none. */
-static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu, uint32_t end)
+static struct ring_entry *ring_at(const struct vm *vm, uint32_t vcpu, uint32_t i)
 {
-	const struct vcpu *v = &vm->vcpus[vcpu];
 	uint32_t size = vm->cfg->ring_entries;
 
-	if (v->ring_reset == end)
-		return NULL;
-	return &vm->rings[(uint64_t)vcpu * size + (v->ring_reset & (size - 1))];
+	return &vm->rings[(uint64_t)vcpu * size + (i & (size - 1))];
+}
+
+/* Oldest entry of a vCPU's ring that waits for its reset; @unseen: harvested or not; NULL none. */
+static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu, bool unseen)
+{
+	const struct vcpu *v = &vm->vcpus[vcpu];
+	struct ring_entry *e = ring_at(vm, vcpu, v->ring_reset);
+
+	return v->ring_reset != v->ring_dirty && (unseen || e->flags == RING_ENTRY_HARVESTED) ? e : NULL;
+}
+
+/* User space reads all rings, each up to its producer. */
+static void harvest_rings(struct ctx *c)
+{
+	uint32_t slot = 0, prev = 0;
+	uint64_t mask = 0; /* pages of .prev, as far as a note goes */
+
+	for (uint32_t v = 0; v < c->vm->cfg->nr_vcpus; v++) {
+		const struct vcpu *vcpu = &c->vm->vcpus[v];
+
+		for (uint32_t i = vcpu->ring_reset; i != vcpu->ring_dirty; i++) {
+			struct ring_entry *e = ring_at(c->vm, v, i);
+			uint32_t as = e->slot >> 16;
+
+			e->flags = RING_ENTRY_HARVESTED;
+			slot = memslot_by_id(c->vm, as, memslots_active(c->vm, as),
+					     (uint16_t)e->slot);
+			if (prev && slot != prev) {
+				note_pages(c, NOTE_REPORTED, prev, 0, mask);
+				mask = 0;
+			}
+			prev = slot;
+			mask |= e->offset < 64 ? BIT(e->offset) : 0;
+		}
+	}
+	if (prev)
+		note_pages(c, NOTE_REPORTED, prev, 0, mask);
 }
 
 /*
@@ -268,20 +302,19 @@ static bool join_batch(struct l_log *f, uint64_t offset)
 }
 
 /*
- * Takes one batch: consecutive entries of one slot within 64 pages, as gfn and mask.  False when all
- * that were harvested are done.  SIMPLIFIED: user space has harvested every dirty entry of a ring just
- * before its reset (f->base: up to there); what vCPUs add meanwhile stays.
+ * Takes one batch: consecutive harvested entries of one slot within 64 pages, as gfn and mask.  False when
+ * there is none.
  */
 static bool take_batch(struct ctx *c, struct l_log *f)
 {
-	const struct vcpu *v = &c->vm->vcpus[f->i];
-	bool unseen = injects(c, INJ_RING_UNSEEN) && v->ring_reset == (uint32_t)f->base;
-	uint32_t end = unseen ? v->ring_dirty : (uint32_t)f->base;
-	struct ring_entry *e = next_entry(c->vm, f->i, end);
+	/* once behind what was harvested, so that the ioctl comes to an end */
+	bool unseen = injects(c, INJ_RING_UNSEEN) && !f->flag;
+	struct ring_entry *e = next_entry(c->vm, f->i, unseen);
 	uint32_t slot_arg;
 
 	if (!e)
 		return false;
+	f->flag |= e->flags != RING_ENTRY_HARVESTED;
 	slot_arg = e->slot;
 	f->word = e->offset;
 	f->mask = 0;
@@ -289,11 +322,8 @@ static bool take_batch(struct ctx *c, struct l_log *f)
 		*e = (struct ring_entry){ .flags = RING_ENTRY_FREE };
 		c->vm->vcpus[f->i].ring_reset++;
 		f->n++;
-		e = next_entry(c->vm, f->i, end);
+		e = next_entry(c->vm, f->i, unseen);
 	}
-	f->flag = unseen;
-	if (unseen)
-		f->base = v->ring_reset;
 	f->slot = memslot_by_id(c->vm, slot_arg >> 16, memslots_active(c->vm, slot_arg >> 16),
 				(uint16_t)slot_arg);
 	/* kvm_reset_dirty_gfn(): one offset beyond the slot and the whole batch is ignored */
@@ -308,16 +338,15 @@ PROC(reset_dirty_rings)
 	BEGIN(l_log);
 	if (!c->vm->cfg->ring_entries)
 		RETURN(-EINVAL);
+	harvest_rings(c);
+	STEP("reset_rings:harvest");
 	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
-		f->base = c->vm->vcpus[f->i].ring_dirty;
 		while (take_batch(c, f)) {
 			f->any |= needs_flush(c->rules, false);
 			if (!f->slot)
 				continue;
-			if (!f->flag)
-				note_pages(c, NOTE_REPORTED, f->slot, f->word, f->mask);
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
 			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask, .flag = 1,

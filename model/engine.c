@@ -18,8 +18,10 @@ enum step_result thread_step(struct ctx *c)
 
 		switch (procs[fr->proc].fn(c, fr->loc, &fr->pc)) {
 		case F_STEP:
+			c->me->ret = 0; /* nobody looks at it across a boundary */
 			return STEP_RAN;
 		case F_WAIT:
+			c->me->ret = 0;
 			return STEP_BLOCKED;
 		case F_CALL:
 			break; /* run the callee up to its first boundary */

@@ -55,8 +55,8 @@ enum {
 
 /* What a step did that the state before and after it does not show; for invariants. */
 enum note_kind {
-	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn */
-	NOTE_EXIT,     /* an access became an exit: gfn, acc, n=enum exit_kind */
+	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn, n=height of the leaf */
+	NOTE_EXIT,     /* an access became an exit: gfn, acc (of MMIO), n=enum exit_kind */
 	NOTE_REPORTED, /* a harvest hands dirty pages to user space: slot, gfn of bit 0, n=bits */
 	NOTE_ASKED,    /* CLEAR took pages that user space knows of: as above */
 	NOTE_STOPPED,  /* invalidate_range_start returns: gfn, n=pages; one a slot part */
@@ -89,12 +89,13 @@ struct ctx {
 	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
 	uint8_t nr_woke;
 	uint8_t nr_picks;
-	uint8_t locks; /* bit per lock taken or dropped */
-	int ret;            /* of the line that a move ended, see moves.h */
-	bool finished;      /* it ended one */
-	uint16_t pick;      /* answer to the next pick() */
-	uint16_t pick_of;   /* how many answers the step's pick() had; 0: it had none */
-	uint8_t nr_notes;   /* of this step */
+	uint8_t locks;    /* bit per lock taken or dropped */
+	int ret;          /* of the line that a move ended, see moves.h */
+	bool finished;    /* it ended one */
+	uint16_t pick;    /* answer to the next pick() */
+	uint16_t pick_of; /* how many answers the step's pick() had; 0: it had none */
+	uint8_t nr_notes; /* of this step */
+	const char *short_of; /* of the scope of an exploration: what was used up; or NULL */
 	struct note *notes; /* NOTES_MAX of them; NULL: nobody reads them */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);
@@ -104,6 +105,10 @@ struct ctx {
 	/* binary traces that vCPUs take their accesses from, one a vCPU; NULL: none */
 	const struct access_file *access_files;
 	struct vtlb_hw *hw; /* one a vCPU: its CPU with caches; NULL: not modelled */
+};
+
+enum {
+	PC_QUIET = 1 << 15, /* of a frame's pc: see QUIET_STEP */
 };
 
 typedef enum flow (*proc_fn)(struct ctx *c, void *loc, uint16_t *pc);
@@ -140,6 +145,17 @@ extern const struct proc_desc procs[NR_PROCS];
 		*pc_ = __LINE__;                                                                   \
 		return F_STEP;                                                                     \
 	case __LINE__:;                                                                            \
+	} while (0)
+/*
+ * A boundary behind which nothing happens that another actor can see or hinder, up to the next one: what
+ * follows commutes with every step of the others.  An exploration that is reduced goes on at once.
+ */
+#define QUIET_STEP(txt)                                                                            \
+	do {                                                                                       \
+		c->label = (txt);                                                                  \
+		*pc_ = __LINE__ | PC_QUIET;                                                        \
+		return F_STEP;                                                                     \
+	case __LINE__ | PC_QUIET:;                                                                 \
 	} while (0)
 #define AWAIT(k, o, a)                                                                             \
 	do {                                                                                       \
@@ -187,6 +203,14 @@ void actor_start(struct vm *vm, uint32_t a, enum proc p, const void *locals, siz
 static inline bool actor_idle(const struct vm *vm, uint32_t a)
 {
 	return vm->actors[a].depth == 0;
+}
+
+/* actor_is_quiet() - whether the actor's next step is behind a QUIET_STEP. */
+static inline bool actor_is_quiet(const struct vm *vm, uint32_t a)
+{
+	const struct actor *me = &vm->actors[a];
+
+	return me->depth && me->wait.kind == W_RUN && (me->fr[me->depth - 1].pc & PC_QUIET);
 }
 
 /* For the macros. */

@@ -201,7 +201,6 @@ struct host_view hostmm_view(const struct vm *vm, hva_t hva)
 		v.pfn = p->kind == PAGE_ZERO ? HOST_ZERO_PFN : frame(m, v.page, p->copy);
 		break;
 	}
-	v.writable = v.writable && v.vma_writable;
 	return v;
 }
 

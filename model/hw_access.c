@@ -40,6 +40,7 @@ static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsig
 	note(c, &(struct note){ .kind = NOTE_RETIRE,
 				.acc = cur->acc,
 				.gfn = cur->gfn,
+				.n = height,
 				.pfn = pte_pfn(pt->fmt, leaf) + inside });
 }
 
@@ -63,7 +64,7 @@ static bool is_current(const struct ctx *c, const struct tlb_entry *e)
 /* What the CPU may do for an access: use an entry, or walk from somewhere. */
 struct way {
 	bool hit;
-	struct tlb_entry e;   /* the entry, or the table entry where the walk starts */
+	struct tlb_entry e; /* the entry, or the table entry where the walk starts */
 	bool from_root;
 };
 
@@ -117,9 +118,9 @@ static void walk_step(struct ctx *c, struct l_hw *f)
 			vcpu_log_dirty(c, f->cur.gfn);
 	}
 	if (f->cur.height + 1 == height)
-		vtlb_fill_walk(c, root_of(c), f->cur.gfn, height,
-			       *pt_entry(&c->vm->pt, table,
-					 pt_index(&c->vm->pt, f->cur.gfn, height)));
+		vtlb_fill_walk(
+			c, root_of(c), f->cur.gfn, height,
+			*pt_entry(&c->vm->pt, table, pt_index(&c->vm->pt, f->cur.gfn, height)));
 }
 
 PROC(hw_access)
@@ -155,9 +156,10 @@ PROC(hw_access)
 				RETURN(outcome(STOP_FAULT, &f->res));
 			}
 			f->cur = w.from_root
-					 ? hw_cursor_init(&c->vm->pt, root_of(c), f->cur.gfn, f->cur.acc)
-					 : hw_cursor_at(pt_table_of(&c->vm->pt, w.e.pte), w.e.height - 1U,
-							f->cur.gfn, f->cur.acc);
+					 ? hw_cursor_init(&c->vm->pt, root_of(c), f->cur.gfn,
+							  f->cur.acc)
+					 : hw_cursor_at(pt_table_of(&c->vm->pt, w.e.pte),
+							w.e.height - 1U, f->cur.gfn, f->cur.acc);
 		}
 		while (f->res.table == 0) {
 			if (f->cur.next == HW_NEXT_DIRTY && vcpu_pml_is_full(c))

@@ -16,6 +16,11 @@ static const struct injection_row {
 #undef X
 };
 
+bool injection_applies(enum injection i, enum pt_arch arch)
+{
+	return rows[i].where & (arch == PT_X86 ? ON_X86 : ON_ARM);
+}
+
 const char *injection_name(enum injection i)
 {
 	return rows[i].name;
@@ -36,7 +41,7 @@ bool policy_set_injection(struct rules *r, const char *name, GError **error)
 	for (uint8_t i = 0; i < NR_INJECTIONS; i++) {
 		if (strcmp(rows[i].name, name) != 0)
 			continue;
-		if (!(rows[i].where & (r->arch == PT_X86 ? ON_X86 : ON_ARM))) {
+		if (!injection_applies((enum injection)i, r->arch)) {
 			g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
 				    "inject: expected one that the policy's architecture has, "
 				    "found '%s'",

@@ -16,6 +16,8 @@ static inline bool injects(const struct ctx *c, enum injection i)
 	return c->rules->inject == i;
 }
 
+/* injection_applies() - it means something for an architecture. */
+bool injection_applies(enum injection i, enum pt_arch arch);
 const char *injection_name(enum injection i);
 const char *injection_invariant(enum injection i); /* its name, or "-" */
 const char *injection_text(enum injection i);      /* a sentence */

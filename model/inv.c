@@ -16,8 +16,7 @@ static const struct inv_row {
 	inv_fn check;
 } rows[NR_INVS] = {
 	[INV_NONE] = { "none", "never", "nothing is asked", 0, NULL },
-#define X(id, name, where, applies, check, text) \
-	[INV_##id] = { name, where, text, applies, check },
+#define X(id, name, where, applies, check, text) [INV_##id] = { name, where, text, applies, check },
 #include "model/inv.def"
 #undef X
 };
@@ -39,6 +38,11 @@ const char *inv_where(enum inv i)
 	return rows[i].where;
 }
 
+const char *inv_arch(enum inv i)
+{
+	return rows[i].arch == INV_BOTH ? "both" : rows[i].arch == INV_X86 ? "x86" : "arm64";
+}
+
 enum inv inv_find(const char *name)
 {
 	unsigned int i = 1;
@@ -58,16 +62,61 @@ uint64_t inv_applies(const struct vm_cfg *cfg)
 	return mask;
 }
 
+static struct leaf change_of(const struct transition *t, uint32_t table, uint32_t index, size_t at)
+{
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+
+	return (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
+			      .table = table,
+			      .index = index,
+			      .height = a->meta[table].height,
+			      .as_id = a->meta[table].as_id,
+			      .old = b->meta[table].state == PT_LIVE ? b->entries[at]
+								     : (pte_t){ a->fmt->empty },
+			      .now = a->entries[at] };
+}
+
+void inv_changes(struct transition *t, struct leaf *out)
+{
+	const struct pt *b = &t->before->pt, *a = &t->after->pt;
+	uint32_t tables = max_u32(b->head->high_water, a->head->high_water);
+	uint32_t entries = (uint32_t)geom_entries(&a->geom);
+	unsigned int n = 0;
+
+	for (uint32_t table = 1; table < tables; table++) {
+		size_t first = (size_t)table * entries;
+
+		if (a->meta[table].state != PT_LIVE ||
+		    memcmp(a->entries + first, b->entries + first, entries * sizeof(pte_t)) == 0)
+			continue;
+		for (uint32_t i = 0; i < entries; i++) {
+			if (pte_eq(a->entries[first + i], b->entries[first + i]))
+				continue;
+			g_assert(n < INV_CHANGES_MAX);
+			out[n++] = change_of(t, table, i, first + i);
+		}
+	}
+	t->changes = out;
+	t->nr_changes = n;
+}
+
+static bool is_at_end(enum inv i)
+{
+	return i == INV_PROG || i == INV_REST || i == INV_LEAK;
+}
+
 enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out)
 {
-	for (unsigned int i = 1; i < NR_INVS; i++) {
-		if (!(mask >> i & 1) || i == INV_PROG || i == INV_REST)
+	enum inv found = INV_NONE;
+
+	for (unsigned int i = 1; i < NR_INVS && !found; i++) {
+		if (!(mask >> i & 1) || is_at_end((enum inv)i))
 			continue;
 		*out = (struct witness){ .actor = t->mv.who };
 		if (!rows[i].check(t, out))
-			return (enum inv)i;
+			found = (enum inv)i;
 	}
-	return INV_NONE;
+	return found;
 }
 
 bool inv_fail(struct witness *w, gfn_t gfn, const char *why)
@@ -103,34 +152,6 @@ bool inv_quiet(const struct vm *vm, uint32_t v)
 	return !inside && (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS));
 }
 
-bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out)
-{
-	const struct pt *b = &t->before->pt, *a = &t->after->pt;
-	unsigned int bits = a->geom.index_bits;
-	uint64_t end = (uint64_t)MAX(b->head->high_water, a->head->high_water) << bits;
-
-	for (; *at < end; (*at)++) {
-		uint32_t table = (uint32_t)(*at >> bits);
-		const struct pt_meta *m = &a->meta[table];
-		uint32_t index = (uint32_t)(*at & (geom_entries(&a->geom) - 1));
-
-		if (pte_eq(a->entries[*at], b->entries[*at]) || m->state != PT_LIVE)
-			continue;
-		*out = (struct leaf){ .gfn = pt_entry_gfn(a, table, index),
-				      .table = table,
-				      .index = index,
-				      .height = m->height,
-				      .as_id = m->as_id,
-				      .old = b->meta[table].state == PT_LIVE
-						     ? b->entries[*at]
-						     : (pte_t){ a->fmt->empty },
-				      .now = a->entries[*at] };
-		(*at)++;
-		return true;
-	}
-	return false;
-}
-
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)
 {
 	if (!pte_is_leaf(vm->pt.fmt, e, height))
@@ -159,8 +180,7 @@ static uint64_t pml_bits(const struct vm *vm, bool leaving)
 		if (leaving && is_let_alone(vm, v))
 			continue;
 		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(
-				gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
+			bits |= ghost_bit(gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
 	}
 	return bits;
 }
@@ -174,7 +194,8 @@ static uint64_t fault_bits(const struct vm *vm)
 		const struct actor *a = &vm->actors[v];
 
 		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+			const struct l_fault *f =
+				(const struct l_fault *)(const void *)a->fr[d].loc;
 
 			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
 				bits |= ghost_bit(f->gfn);
@@ -203,11 +224,46 @@ bool inv_rest(const struct transition *t, struct witness *w)
 	return vm_check(t->after, &w->why);
 }
 
+/* Blocks of the words pool that no slot owns. */
+static uint64_t foreign_words(const struct vm *vm)
+{
+	uint64_t n = 0;
+
+	for (uint32_t at = 1; at < vm->st->words_used; at += 1 + (uint32_t)(vm->words[at] >> 1))
+		n += vm->words[at] & 1;
+	for (uint32_t s = 1; s < memslot_objects(&vm->cfg->limits); s++)
+		for (unsigned int i = 0; vm->slots[s].in_use && i < 3; i++)
+			n -= (uint32_t[]){ vm->slots[s].bitmap, vm->slots[s].track,
+					   vm->slots[s].reap }[i] != 0;
+	return n;
+}
+
+void inv_ghost_begin(struct vm *vm)
+{
+	struct ghost *g = vm->ghost;
+
+	for (uint32_t s = 1; s < memslot_objects(&vm->cfg->limits); s++)
+		if (vm->slots[s].in_use)
+			g->made |= ghost_bits(vm->slots[s].base_gfn, vm->slots[s].npages);
+	g->foreign_words = foreign_words(vm);
+}
+
+bool inv_leak(const struct transition *t, struct witness *w)
+{
+	w->why = "a bitmap or an array of a slot was not freed, or freed twice";
+	return foreign_words(t->after) == t->after->ghost->foreign_words;
+}
+
 enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out)
 {
-	*out = (struct witness){ .why = NULL };
-	if ((mask >> INV_REST & 1) && !vm_check(vm, &out->why))
-		return INV_REST;
+	struct transition t = { .before = vm };
+
+	t.after = (struct vm *)(uintptr_t)vm; /* looked at only */
+	for (unsigned int i = 1; i < NR_INVS; i++) {
+		*out = (struct witness){ .why = NULL };
+		if ((mask >> i & 1) && is_at_end((enum inv)i) && !rows[i].check(&t, out))
+			return (enum inv)i;
+	}
 	return INV_NONE;
 }
 
@@ -220,6 +276,15 @@ static uint64_t slot_bits(const struct vm *vm, const struct lang_region *r)
 	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
 
 	return s ? ghost_bits(vm->slots[s].base_gfn, vm->slots[s].npages) : 0;
+}
+
+/* What a failed ioctl must leave alone: flags, and which bitmap. */
+static uint64_t slot_contents(const struct vm *vm, const struct lang_region *r)
+{
+	unsigned int as = r->slot >> 16;
+	uint32_t s = memslot_by_id(vm, as, memslots_active(vm, as), (uint16_t)r->slot);
+
+	return s ? (uint64_t)vm->slots[s].bitmap << 32 | vm->slots[s].flags : 0;
 }
 
 /* Pages whose userfault bit is 1 in the bitmap that a region line names; bits of gfns. */
@@ -278,8 +343,11 @@ static void ghost_begin(struct transition *t)
 		return;
 	slot = slot_bits(t->before, r);
 	gl->slot = slot;
-	g->removed &= ~ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
-				  r->size >> t->after->cfg->geom.page_shift);
+	gl->was = slot_contents(t->before, r);
+	g->made &= ~slot;
+	gl->target = ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
+				r->size >> t->after->cfg->geom.page_shift);
+	g->removed &= ~gl->target;
 	gl->uf_before = has_uf(t->before, r) ? 0 : uf_bits(t->before, &t->after->ops[t->mv.who]);
 	if (!(r->flags & MEM_USERFAULT) || r->size == 0) {
 		g->uf_armed &= ~slot;
@@ -303,6 +371,25 @@ static void ghost_move(struct ghost *g, uint64_t was, uint64_t is)
 	g->written = (g->written & ~was) | (shift > 0 ? is << shift : is >> -shift);
 }
 
+/* Pages that ioctls under way may give a slot. */
+static uint64_t targets(const struct vm *vm)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].target;
+	return bits;
+}
+
+static uint64_t slots_in_change(const struct vm *vm)
+{
+	uint64_t bits = targets(vm);
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].slot;
+	return bits;
+}
+
 static void ghost_region_end(struct transition *t)
 {
 	struct ghost *g = t->after->ghost;
@@ -310,16 +397,18 @@ static void ghost_region_end(struct transition *t)
 	uint64_t was = slot_bits(t->before, &t->line->u.region);
 	uint64_t is = slot_bits(t->after, &t->line->u.region);
 
+	gl->target = 0;
 	if (t->c->ret == 0) {
 		g->uf_armed |= gl->uf_before;
 		if (t->line->u.region.flags & MEM_USERFAULT)
 			g->uf_on |= is;
-		g->removed |= gl->slot & ~is;
+		g->removed |= gl->slot & ~is & ~targets(t->after);
 		ghost_move(g, gl->slot, is);
 		if (is && (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES))
 			g->logged = (g->logged & ~was) | is;
 	}
-	gl->uf_before = gl->slot = gl->closed = 0;
+	gl->uf_before = gl->slot = gl->closed = gl->was = 0;
+	g->made |= is & ~slots_in_change(t->after);
 }
 
 static void ghost_end(struct transition *t)
@@ -349,8 +438,17 @@ static void ghost_end(struct transition *t)
 	}
 }
 
-/* A user store clears bits: pages that trap no longer. */
-static void ghost_user_bit(struct transition *t)
+static bool any_armed(const struct vm *vm)
+{
+	uint64_t bits = vm->ghost->uf_armed;
+
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		bits |= vm->ghost_line[a].uf_before;
+	return bits != 0;
+}
+
+/* User space clears bits, by a line or in answer to an exit: pages that trap no longer. */
+static void ghost_user_bits(struct transition *t)
 {
 	uint64_t not_armed = 0;
 
@@ -413,19 +511,55 @@ static void ghost_late(struct transition *t)
 		t->after->ghost_line[a].late |= t->after->ghost_line[a].due & marked;
 }
 
+/* What a vCPU that is outside the guest knew when it left. */
+static void ghost_left(struct transition *t)
+{
+	uint32_t v = t->mv.who;
+	bool was = t->before->vcpus[v].mode != OUTSIDE_GUEST_MODE;
+	bool is = t->after->vcpus[v].mode != OUTSIDE_GUEST_MODE;
+
+	if (was && !is)
+		t->after->ghost_line[v].left = t->after->ghost->made;
+	else if (is || actor_idle(t->after, v))
+		t->after->ghost_line[v].left = 0;
+}
+
 void inv_ghost(struct transition *t)
 {
 	if (t->mv.kind == MOVE_LINE && t->line)
 		ghost_begin(t);
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		ghost_note(t, &t->c->notes[i]);
-	if (t->line && t->line->kind == LANG_OP_USER_BIT)
-		ghost_user_bit(t);
+	if (t->mv.who < t->after->cfg->nr_vcpus && t->mv.kind <= MOVE_STEP)
+		ghost_left(t);
+	if (any_armed(t->after))
+		ghost_user_bits(t);
 	ghost_late(t);
+}
+
+/* Leaves that the mover's line has taken W from; what is removed or given back is no longer one. */
+static void ghost_protected(struct transition *t)
+{
+	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+
+	for (unsigned int i = 0; i < t->nr_changes; i++) {
+		const struct leaf *l = &t->changes[i];
+		unsigned int was = inv_leaf_access(t->after, l->old, l->height);
+		unsigned int is = inv_leaf_access(t->after, l->now, l->height);
+
+		if (is && (was & ACC_W) && !(is & ACC_W))
+			gl->protected |= ghost_bit(l->gfn);
+		else
+			gl->protected &= ~ghost_bit(l->gfn);
+	}
+	if (t->c->finished)
+		gl->protected = 0;
 }
 
 void inv_ghost_end(struct transition *t)
 {
+	if (t->after->cfg->lints && t->mv.kind <= MOVE_STEP)
+		ghost_protected(t);
 	if (t->c->finished && t->line)
 		ghost_end(t);
 }

@@ -22,13 +22,26 @@ enum inv {
 	NR_INVS,
 };
 
+/* An entry that a move stored. */
+struct leaf {
+	gfn_t gfn;
+	uint32_t table, index;
+	uint8_t height, as_id;
+	pte_t old, now; /* .old: empty in a table that was not linked */
+};
+
 /* One move that was made. */
 struct transition {
 	const struct vm *before;
 	struct vm *after;
 	const struct ctx *c; /* as moves_make() left it */
 	struct move mv;
-	const struct lang_line *line; /* the mover's, at the move's end or which the move ended; or NULL */
+	const struct lang_line
+		*line; /* the mover's, at the move's end or which the move ended; or NULL */
+	/* entries of linked tables that the move changed, see inv_changes() */
+	const struct leaf *changes;
+	unsigned int nr_changes;
+	uint64_t lints; /* bit per enum lint, when they are asked for */
 };
 
 /* What is wrong. */
@@ -38,6 +51,16 @@ struct witness {
 	bool has_gfn;
 	uint8_t actor; /* whose access or table entry it is; the mover otherwise */
 };
+
+enum {
+	INV_CHANGES_MAX = 256, /* entries that a step changes: a table's, of small geometries */
+};
+
+/* inv_changes() - fills @out, room for INV_CHANGES_MAX, with what the move changed; before inv_check(). */
+void inv_changes(struct transition *t, struct leaf *out);
+
+/* inv_ghost_begin() - history as it stands when an exploration begins. */
+void inv_ghost_begin(struct vm *vm);
 
 /* inv_ghost(), inv_ghost_end() - history after a move: before and after inv_check(). */
 void inv_ghost(struct transition *t);
@@ -58,13 +81,14 @@ uint64_t inv_applies(const struct vm_cfg *cfg);
 const char *inv_name(enum inv i);
 const char *inv_text(enum inv i);  /* a sentence */
 const char *inv_where(enum inv i); /* when it must hold */
+const char *inv_arch(enum inv i);  /* "x86", "arm64" or "both" */
 enum inv inv_find(const char *name);
 
 /* ---- for the files of the invariants --------------------------------------------------------- */
 
 typedef bool (*inv_fn)(const struct transition *t, struct witness *w);
 
-#define X(id, name, where, applies, check, text) \
+#define X(id, name, where, applies, check, text)                                                   \
 	bool check(const struct transition *t, struct witness *w);
 #include "model/inv.def"
 #undef X
@@ -83,17 +107,6 @@ bool inv_fail(struct witness *w, gfn_t gfn, const char *why);
 
 /* inv_retired() - the access that the move completed; NULL when it completed none. */
 const struct note *inv_retired(const struct transition *t);
-
-/* A leaf that a move stored, or made the one above it vanish. */
-struct leaf {
-	gfn_t gfn;
-	uint32_t table, index;
-	uint8_t height, as_id;
-	pte_t old, now;
-};
-
-/* inv_next_change() - entries of linked tables that the move changed, from *@at on; false: no more. */
-bool inv_next_change(const struct transition *t, uint64_t *at, struct leaf *out);
 
 /* ACC_* bits that a leaf grants; 0: no leaf. */
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height);

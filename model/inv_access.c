@@ -20,7 +20,8 @@ bool inv_uf(const struct transition *t, struct witness *w)
 
 	return !n || !(t->after->ghost->uf_armed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
-			"an access completed to a page whose userfault bit was 1 before USERFAULT was "
+			"an access completed to a page whose userfault bit was 1 before USERFAULT "
+			"was "
 			"set and is 1 still");
 }
 
@@ -36,7 +37,13 @@ bool inv_slot(const struct transition *t, struct witness *w)
 			"returned");
 }
 
-/* Frames are compared with the host's page table; without a slot there is none to compare with. */
+/*
+ * Frames are compared with the host's page table; without a slot there is none to compare with.
+ *
+ * Not as strict as written down where a block reaches into the range: a fault of a page outside it maps the
+ * block as long as the host's huge page stands, and the host splits that under a second notifier for all of
+ * it before it takes the range [v6.12 mm/huge_memory.c: __split_huge_pmd].
+ */
 bool inv_i2(const struct transition *t, struct witness *w)
 {
 	const struct note *n = inv_retired(t);
@@ -45,14 +52,15 @@ bool inv_i2(const struct transition *t, struct witness *w)
 
 	if (!n)
 		return true;
-	if (t->after->ghost->stopped & ghost_bit(n->gfn))
+	slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
+	v = hostmm_view(t->after, memslot_hva(t->after, slot, n->gfn));
+	if ((t->after->ghost->stopped & ghost_bit(n->gfn)) &&
+	    !(slot && n->n > 0 && v.present && v.pfn == n->pfn && v.height >= n->n))
 		return inv_fail(w, n->gfn,
 				"an access completed in a range whose invalidate_range_start has "
 				"returned");
-	slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
 	if (!slot)
 		return true;
-	v = hostmm_view(t->after, memslot_hva(t->after, slot, n->gfn));
 	if (!v.present || v.pfn != n->pfn)
 		return inv_fail(w, n->gfn,
 				"an access completed in a frame that the host has taken back");
@@ -62,7 +70,7 @@ bool inv_i2(const struct transition *t, struct witness *w)
 
 /*
  * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is asked
- * to leave the guest, but is not waited for.  The page stays due, and the next harvest must have it
+ * to leave the guest, but is not waited for, and for rings not even asked.  The page stays due, and the next harvest must have it
  * [KVM v6.12 arch/x86/kvm/x86.c: kvm_arch_sync_dirty_log; vcpu kick without wait].
  */
 bool inv_dirty(const struct transition *t, struct witness *w)
@@ -74,9 +82,30 @@ bool inv_dirty(const struct transition *t, struct witness *w)
 	if (!inv_returned(t, LANG_OP_GET_DIRTY) && !inv_returned(t, LANG_OP_RESET_RINGS))
 		return true;
 	missed = gl->due & g->written & ~gl->reported & ~gl->late &
-		 ~inv_unmarked(t->after, true);
-	return !missed || inv_fail(w, (gfn_t)__builtin_ctzll(missed),
-				   "a write completed before the harvest began, and it is not in it");
+		 ~inv_unmarked(t->after, t->line->kind == LANG_OP_GET_DIRTY);
+	return !missed ||
+	       inv_fail(w, (gfn_t)__builtin_ctzll(missed),
+			"a write completed before the harvest began, and it is not in it");
+}
+
+/*
+ * The roots are invalid before the vCPUs are asked to give them up, in one section of mmu_lock: who has not
+ * been asked yet may enter once more [KVM v6.12 arch/x86/kvm/mmu/mmu.c: kvm_mmu_zap_all_fast].
+ */
+static bool will_be_asked(const struct vm *vm, uint32_t v)
+{
+	for (uint32_t a = 0; a < vm->nr_actors; a++) {
+		const struct actor *me = &vm->actors[a];
+		const struct frame *fr = &me->fr[me->depth - 1];
+		const struct l_req *f = (const struct l_req *)(const void *)fr->loc;
+
+		if (me->depth && vm->st->lock[OBJ_MMU_LOCK].writer == (int32_t)a + 1 &&
+		    (fr->proc == P_zap_all_fast ||
+		     (fr->proc == P_make_all_cpus_request && f->i < v &&
+		      (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS))))
+			return true;
+	}
+	return false;
 }
 
 bool inv_i17(const struct transition *t, struct witness *w)
@@ -89,7 +118,8 @@ bool inv_i17(const struct transition *t, struct witness *w)
 		w->why = "a vCPU enters the guest with a flush or reload request";
 		return false;
 	}
-	if (!v->root || t->after->st->roots[v->root - 1].invalid) {
+	if (!v->root ||
+	    (t->after->st->roots[v->root - 1].invalid && !will_be_asked(t->after, t->mv.who))) {
 		w->why = "a vCPU enters the guest with an invalid root";
 		return false;
 	}

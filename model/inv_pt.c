@@ -4,6 +4,7 @@
 #include "model/hostmm.h"
 #include "model/inv.h"
 #include "model/memslots.h"
+#include "model/procs.h"
 #include "model/vtlb.h"
 #include "model/x86.h"
 
@@ -12,22 +13,23 @@ typedef const char *(*leaf_rule)(const struct transition *t, const struct leaf *
 /* Asks a rule about every entry that the move changed; the first sentence it returns is the failure. */
 static bool each_change(const struct transition *t, struct witness *w, leaf_rule rule)
 {
-	uint64_t at = 0;
-	struct leaf l;
-
-	while (inv_next_change(t, &at, &l)) {
-		const char *why = rule(t, &l);
+	for (unsigned int i = 0; i < t->nr_changes; i++) {
+		const char *why = rule(t, &t->changes[i]);
 
 		if (why)
-			return inv_fail(w, l.gfn, why);
+			return inv_fail(w, t->changes[i].gfn, why);
 	}
 	return true;
 }
 
-/* The same for leaves of slots that did not stand there before. */
+/* The slot of a leaf that did not stand there before, or with other rights; the hardware's flags are none. */
 static uint32_t new_leaf_slot(const struct transition *t, const struct leaf *l)
 {
-	if (!inv_leaf_access(t->after, l->now, l->height))
+	const struct pte_fmt *f = t->after->pt.fmt;
+	unsigned int access = inv_leaf_access(t->after, l->now, l->height);
+
+	if (!access || (inv_leaf_access(t->after, l->old, l->height) == access &&
+			pte_pfn(f, l->old) == pte_pfn(f, l->now)))
 		return 0;
 	return memslot_find(t->after, l->as_id, l->gfn);
 }
@@ -104,8 +106,9 @@ static const char *i8(const struct transition *t, const struct leaf *l)
 	uint32_t slot = new_leaf_slot(t, l);
 	const struct memslot *s = &t->after->slots[slot];
 
-	if (!slot || (l->gfn >= s->base_gfn &&
-		      l->gfn + geom_pages(&t->after->cfg->geom, l->height) <= s->base_gfn + s->npages))
+	if (!slot ||
+	    (l->gfn >= s->base_gfn &&
+	     l->gfn + geom_pages(&t->after->cfg->geom, l->height) <= s->base_gfn + s->npages))
 		return NULL;
 	return "a leaf reaches beyond its slot";
 }
@@ -123,8 +126,7 @@ static const char *i9(const struct transition *t, const struct leaf *l)
 {
 	uint32_t slot = new_leaf_slot(t, l);
 
-	if (!slot || !covers_more(t, l) ||
-	    !(t->after->ghost->logged & ghost_bits(l->gfn, 1)) ||
+	if (!slot || !covers_more(t, l) || !(t->after->ghost->logged & ghost_bits(l->gfn, 1)) ||
 	    !memslot_is_logging(&t->after->slots[slot]))
 		return NULL;
 	return "a leaf above a page was made in a logged slot";
@@ -153,8 +155,10 @@ bool inv_ufmap(const struct transition *t, struct witness *w)
 static const char *pt1(const struct transition *t, const struct leaf *l)
 {
 	const struct pte_fmt *f = t->after->pt.fmt;
-	bool was_leaf = pte_is_leaf(f, l->old, l->height), was_table = pte_is_table(f, l->old, l->height);
-	bool is_leaf = pte_is_leaf(f, l->now, l->height), is_table = pte_is_table(f, l->now, l->height);
+	bool was_leaf = pte_is_leaf(f, l->old, l->height),
+	     was_table = pte_is_table(f, l->old, l->height);
+	bool is_leaf = pte_is_leaf(f, l->now, l->height),
+	     is_table = pte_is_table(f, l->now, l->height);
 
 	if (!(was_leaf || was_table) || !(is_leaf || is_table))
 		return NULL;
@@ -192,12 +196,17 @@ static uint64_t closed(const struct vm *vm)
 	return bits;
 }
 
-/* From the SRCU wait of the first swap on; before it, faults of the old slot's readers may still end. */
+/*
+ * From the SRCU wait of the first swap on; before it, faults of the old slot's readers may still end.  The
+ * fast path may give a leaf that stands there its W back: it looks at the slot's SPTE before it asks whether
+ * the slot is INVALID [KVM v6.12 arch/x86/kvm/mmu/mmu.c: direct_page_fault].
+ */
 static const char *i16(const struct transition *t, const struct leaf *l)
 {
 	uint32_t slot = new_leaf_slot(t, l);
 
-	if (!slot || !(t->after->slots[slot].flags & MEMSLOT_INVALID) ||
+	if (!slot || pte_is_leaf(t->after->pt.fmt, l->old, l->height) ||
+	    !(t->after->slots[slot].flags & MEMSLOT_INVALID) ||
 	    !(closed(t->after) & ghost_bit(l->gfn)))
 		return NULL;
 	return "a leaf was made for a slot that is INVALID";
@@ -234,8 +243,9 @@ static bool walks_in(const struct vm *vm, uint32_t v, uint32_t table)
 	const struct frame *fr = &a->fr[a->depth - 1];
 	const struct l_hw *hw = (const struct l_hw *)(const void *)fr->loc;
 
-	return a->depth && fr->proc == P_hw_access && hw->res.table == 0 && hw->cur.table == table &&
-	       vm->vcpus[v].mode == IN_GUEST_MODE && !vm->vcpus[v].walk_again;
+	return a->depth && fr->proc == P_hw_access && hw->res.table == 0 &&
+	       hw->cur.table == table && vm->vcpus[v].mode == IN_GUEST_MODE &&
+	       !vm->vcpus[v].walk_again;
 }
 
 static bool check_freed(const struct transition *t, uint32_t table, struct witness *w)
@@ -252,8 +262,9 @@ static bool check_freed(const struct transition *t, uint32_t table, struct witne
 			continue;
 		tlb_visit(&vm->cfg->tlb, vtlb(vm, v), leads_there, &a);
 		if (a.held)
-			return inv_fail(w, a.gfn,
-					"a table page was freed to which a vCPU's walk cache leads");
+			return inv_fail(
+				w, a.gfn,
+				"a table page was freed to which a vCPU's walk cache leads");
 	}
 	return true;
 }
@@ -267,4 +278,139 @@ bool inv_i4(const struct transition *t, struct witness *w)
 		    t->after->pt.meta[table].state == PT_FREE && !check_freed(t, table, w))
 			return false;
 	return true;
+}
+
+/* ---- faults, yields and counts --------------------------------------------------------------- */
+
+/* The fault that the mover is in; NULL: another kind of step. */
+static const struct l_fault *fault_of(const struct transition *t)
+{
+	const struct actor *a = &t->before->actors[t->mv.who];
+
+	if (t->mv.kind > MOVE_STEP || t->mv.who >= t->before->cfg->nr_vcpus)
+		return NULL;
+	for (uint32_t d = 0; d < a->depth; d++)
+		if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
+			return (const struct l_fault *)(const void *)a->fr[d].loc;
+	return NULL;
+}
+
+/*
+ * The page of the fault counts.  A block that it maps may reach into the range: the host splits the huge page
+ * first, under a notifier of its own for all of it.
+ */
+static const char *mn2(const struct transition *t, const struct leaf *l)
+{
+	const struct vm_state *st = t->after->st;
+	const struct l_fault *f = fault_of(t);
+	uint32_t slot = new_leaf_slot(t, l);
+	uint64_t at;
+
+	if (!slot || !f || pte_is_leaf(t->after->pt.fmt, l->old, l->height))
+		return NULL;
+	at = t->after->cfg->rules.retry_by_hva ? memslot_hva(t->after, slot, f->gfn) : f->gfn;
+	return st->mmu_invalidate_in_progress && at >= st->inv_start && at < st->inv_end
+		       ? "a fault installed a leaf while an invalidation of its page is in progress"
+		       : NULL;
+}
+
+bool inv_mn2(const struct transition *t, struct witness *w)
+{
+	return each_change(t, w, mn2);
+}
+
+static const char *dl5(const struct transition *t, const struct leaf *l)
+{
+	const struct l_fault *f = fault_of(t);
+	uint32_t slot = new_leaf_slot(t, l);
+
+	return f && slot && memslot_is_logging(&t->after->slots[slot]) && !(f->err & PFERR_WRITE) &&
+			       (inv_leaf_access(t->after, l->now, l->height) & ACC_W)
+		       ? "a read of a logged page made it writable"
+		       : NULL;
+}
+
+bool inv_dl5(const struct transition *t, struct witness *w)
+{
+	return each_change(t, w, dl5);
+}
+
+static const char *uf2(const struct transition *t, const struct leaf *l)
+{
+	uint64_t span = ghost_bits(l->gfn, geom_pages(&t->after->cfg->geom, l->height));
+
+	return new_leaf_slot(t, l) && (t->after->ghost->uf_armed & span)
+		       ? "a leaf was made for a page whose userfault bit is 1"
+		       : NULL;
+}
+
+bool inv_uf2(const struct transition *t, struct witness *w)
+{
+	return each_change(t, w, uf2);
+}
+
+struct stale_arg {
+	const struct vm *vm;
+	gfn_t start, end, gfn;
+	bool stale;
+};
+
+/* A translation of the range without the leaf that it was made from. */
+static enum tlb_keep is_stale(void *arg, const struct tlb_entry *e)
+{
+	struct stale_arg *a = arg;
+
+	if (e->kind == TLB_S2 && e->gfn >= a->start && e->gfn < a->end &&
+	    !pte_is_leaf(a->vm->pt.fmt, pt_lookup(&a->vm->pt, e->ctx.root, e->gfn).value,
+			 e->height)) {
+		a->stale = true;
+		a->gfn = e->gfn;
+	}
+	return TLB_KEEP;
+}
+
+/* The zap that the mover has just interrupted to let others have mmu_lock; NULL: none. */
+static const struct l_range *interrupted_zap(const struct transition *t)
+{
+	const struct actor *a = &t->after->actors[t->mv.who];
+
+	if (t->mv.kind > MOVE_STEP || a->depth < 2 ||
+	    a->fr[a->depth - 1].proc != P_yield_mmu_lock || !t->c->label ||
+	    strcmp(t->c->label, "yield_mmu_lock:drop") != 0 ||
+	    a->fr[a->depth - 2].proc != P_x86_range)
+		return NULL;
+	return (const struct l_range *)(const void *)a->fr[a->depth - 2].loc;
+}
+
+bool inv_i25(const struct transition *t, struct witness *w)
+{
+	const struct l_range *f = interrupted_zap(t);
+	struct stale_arg a = { .vm = t->after };
+
+	if (!f || f->flag != XR_ZAP_LEAFS || t->after->cfg->tlb.form == TLB_DROP)
+		return true;
+	a.start = f->start;
+	a.end = f->end;
+	for (uint32_t v = 0; v < t->after->cfg->nr_vcpus; v++) {
+		if (inv_quiet(t->after, v))
+			continue;
+		tlb_visit(&t->after->cfg->tlb, vtlb(t->after, v), is_stale, &a);
+		if (a.stale) {
+			w->actor = (uint8_t)v;
+			return inv_fail(
+				w, a.gfn,
+				"mmu_lock was dropped in mid-zap before the flush of what is gone");
+		}
+	}
+	return true;
+}
+
+static bool is_held(const struct vm *vm)
+{
+	return vm->st->lock[OBJ_MMU_LOCK].writer || vm->st->lock[OBJ_MMU_LOCK].readers;
+}
+
+bool inv_i23(const struct transition *t, struct witness *w)
+{
+	return !is_held(t->before) || is_held(t->after) || vm_check_tables(t->after, &w->why);
 }

@@ -80,14 +80,15 @@ static bool each_reach(struct reach_arg *a)
 			unsigned int acc = inv_leaf_access(vm, e, m->height);
 
 			if (acc)
-				(void)ask(a, &(struct reach){
-						     .gfn = pt_entry_gfn(pt, t, i),
-						     .pages = geom_pages(&pt->geom, m->height),
-						     .access = acc,
-						     .clean = vm->cfg->rules.arch == PT_X86 &&
-							      vm->cfg->rules.pml && m->height == 0 &&
-							      !(e.v & vm_x86_fmt(vm)->dirty),
-						     .height = m->height });
+				(void)ask(a,
+					  &(struct reach){
+						  .gfn = pt_entry_gfn(pt, t, i),
+						  .pages = geom_pages(&pt->geom, m->height),
+						  .access = acc,
+						  .clean = vm->cfg->rules.arch == PT_X86 &&
+							   vm->cfg->rules.pml && m->height == 0 &&
+							   !(e.v & vm_x86_fmt(vm)->dirty),
+						  .height = m->height });
 		}
 	}
 	for (uint32_t v = 0; v < vm->cfg->nr_vcpus && vm->cfg->tlb.form != TLB_DROP; v++) {
@@ -138,6 +139,17 @@ bool inv_i20(const struct transition *t, struct witness *w)
 				  "before the ioctl" });
 }
 
+/* Are the bits of all pages of a range set that are the slot's? */
+static bool all_logged(const struct vm *vm, const struct memslot *s, gfn_t gfn, uint64_t pages)
+{
+	for (gfn_t g = MAX(gfn, s->base_gfn);
+	     g < MIN(gfn + pages, s->base_gfn + s->npages) && s->bitmap; g++)
+		if (!(vm->words[s->bitmap + (g - s->base_gfn) / 64] >> ((g - s->base_gfn) % 64) &
+		      1))
+			return false;
+	return true;
+}
+
 /* Is the page's bit in the log set, or will the hardware report the write? */
 static bool unlogged_write(const struct vm *vm, const struct reach *r, uint64_t pages)
 {
@@ -147,12 +159,13 @@ static bool unlogged_write(const struct vm *vm, const struct reach *r, uint64_t 
 	if (!(r->access & ACC_W) || !slot)
 		return false;
 	if (r->height > 0)
-		return vm->cfg->manual != 3;
+		return vm->cfg->manual != 3 || !all_logged(vm, s, r->gfn, r->pages);
 	if (r->clean && vm->cfg->rules.pml)
 		return false;
 	(void)pages;
 	return s->bitmap && !(vm->words[s->bitmap + (r->gfn - s->base_gfn) / 64] >>
-				      ((r->gfn - s->base_gfn) % 64) & 1);
+				      ((r->gfn - s->base_gfn) % 64) &
+			      1);
 }
 
 /* With initially-all-set all bits are 1, so that nothing is asked of the entries. */
@@ -176,6 +189,109 @@ bool inv_i10(const struct transition *t, struct witness *w)
 			 ~inv_unmarked(t->after, false),
 		.w = w,
 		.why_leaf = "a leaf grants write to a logged slot's page that is not in the log",
-		.why_tlb = "a vCPU may write, by a translation it holds, to a logged slot's page that "
-			   "is not in the log" });
+		.why_tlb =
+			"a vCPU may write, by a translation it holds, to a logged slot's page that "
+			"is not in the log" });
+}
+
+/* What user space was told of, or asked to clear, is written again only through the log. */
+bool inv_i11(const struct transition *t, struct witness *w)
+{
+	if (!inv_returned(t, LANG_OP_CLEAR_DIRTY) &&
+	    (!inv_returned(t, LANG_OP_GET_DIRTY) || t->after->cfg->manual))
+		return true;
+	return each_reach(&(struct reach_arg){
+		.vm = t->after,
+		.ask = unlogged_write,
+		.pages = t->after->ghost_line[t->mv.who].reported & t->after->ghost->logged &
+			 ~inv_unmarked(t->after, false),
+		.w = w,
+		.why_leaf = "a leaf grants write to a page that was taken out of the log",
+		.why_tlb = "a vCPU may write, by a translation it holds, to a page that was taken "
+			   "out of "
+			   "the log" });
+}
+
+/* Another ioctl may be about to change the count of logging slots. */
+static bool is_alone(const struct transition *t)
+{
+	for (uint32_t a = 0; a < t->after->nr_actors; a++)
+		if (a != t->mv.who &&
+		    (t->after->ghost_line[a].slot | t->after->ghost_line[a].target))
+			return false;
+	return true;
+}
+
+bool inv_i13(const struct transition *t, struct witness *w)
+{
+	bool logging = t->after->st->nr_memslots_dirty_logging > 0;
+
+	if (!t->after->cfg->rules.pml || !inv_returned(t, LANG_OP_SET_REGION) || !is_alone(t))
+		return true;
+	for (uint32_t v = 0; v < t->after->cfg->nr_vcpus; v++) {
+		const struct vcpu *vcpu = &t->after->vcpus[v];
+
+		if (vcpu->mode != IN_GUEST_MODE || vcpu->stopped || vcpu->kicked ||
+		    (vcpu->requests & REQ_UPDATE_CPU_DIRTY_LOGGING) || vcpu->pml_enabled == logging)
+			continue;
+		w->actor = (uint8_t)v;
+		w->why = logging ? "a vCPU is in the guest without PML while a slot is logged"
+				 : "a vCPU is in the guest with PML while no slot is logged";
+		return false;
+	}
+	return true;
+}
+
+bool inv_i26(const struct transition *t, struct witness *w)
+{
+	for (unsigned int as = 0; as < t->after->cfg->rules.nr_as; as++) {
+		uint64_t was = memslots_generation(t->before, as);
+		uint64_t is = memslots_generation(t->after, as);
+		uint64_t bare = was & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+
+		if (is == was || is == (was | MEMSLOT_GEN_UPDATE_IN_PROGRESS) ||
+		    (was != bare && is == bare + t->after->cfg->rules.nr_as))
+			continue;
+		w->why = "the generation of a slot set did not go on by one step";
+		return false;
+	}
+	return true;
+}
+
+bool inv_i27(const struct transition *t, struct witness *w)
+{
+	const struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
+	const struct lang_region *r;
+	unsigned int as;
+	uint32_t s;
+
+	if (!t->c->finished || t->c->ret >= 0 || !t->line || t->line->kind != LANG_OP_SET_REGION ||
+	    t->after->cfg->nr_vmms > 1)
+		return true;
+	r = &t->line->u.region;
+	as = r->slot >> 16;
+	s = memslot_by_id(t->after, as, memslots_active(t->after, as), (uint16_t)r->slot);
+	w->why = "an ioctl that failed has changed its slot";
+	return gl->slot == (s ? ghost_bits(t->after->slots[s].base_gfn, t->after->slots[s].npages)
+			      : 0) &&
+	       (!s ||
+		gl->was == ((uint64_t)t->after->slots[s].bitmap << 32 | t->after->slots[s].flags));
+}
+
+/* A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots. */
+bool inv_mmio(const struct transition *t, struct witness *w)
+{
+	for (unsigned int i = 0; i < t->c->nr_notes; i++) {
+		const struct note *n = &t->c->notes[i];
+		uint64_t sure = t->after->ghost->made & t->after->ghost_line[t->mv.who].left;
+		uint32_t slot;
+
+		if (n->kind != NOTE_EXIT || (n->n != EXIT_MMIO_READ && n->n != EXIT_MMIO_WRITE) ||
+		    !(sure & ghost_bit(n->gfn)))
+			continue;
+		slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
+		if (n->acc != ACC_W || !slot || !(t->after->slots[slot].flags & MEM_READONLY))
+			return inv_fail(w, n->gfn, "an access to a slot's page became MMIO");
+	}
+	return true;
 }

@@ -41,19 +41,20 @@ bool inv_i14(const struct transition *t, struct witness *w)
 {
 	const struct l_range *r = range_of(t->before, t->mv.who);
 	const struct pte_fmt *pf = t->after->pt.fmt;
-	uint64_t at = 0;
-	struct leaf l;
 
 	if (t->mv.kind > MOVE_STEP)
 		return true;
 	if (!r)
 		r = range_of(t->after, t->mv.who);
-	while (r && inv_next_change(t, &at, &l))
-		if (pte_is_leaf(pf, l.old, l.height) && pte_is_leaf(pf, l.now, l.height) &&
-		    (l.old.v & ~l.now.v &
+	for (unsigned int i = 0; r && i < t->nr_changes; i++) {
+		const struct leaf *l = &t->changes[i];
+
+		if (pte_is_leaf(pf, l->old, l->height) && pte_is_leaf(pf, l->now, l->height) &&
+		    (l->old.v & ~l->now.v &
 		     ~may_take(vm_x86_fmt(t->after), (enum x86_range_kind)r->flag)))
-			return inv_fail(w, l.gfn,
+			return inv_fail(w, l->gfn,
 					"an update of a leaf lost what was set since it was read");
+	}
 	return true;
 }
 

@@ -36,7 +36,8 @@ PROC(make_all_cpus_request)
 			f->outside = c->vm->vcpus[f->i].mode == OUTSIDE_GUEST_MODE;
 			STEP("make_all_cpus_request:mode");
 		}
-		f->sent += request_one(c, f->i, f);
+		if (request_one(c, f->i, f))
+			f->sent = f->wait;
 		STEP("make_all_cpus_request:send");
 	}
 	if (f->sent && f->wait && !injects(c, INJ_SKIP_ACKS))

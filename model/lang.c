@@ -61,6 +61,8 @@ static const struct lang_choice choices_tracker[] = { { "ext", LANG_TRACKER_EXT 
 						      { "kvm", LANG_TRACKER_KVM },
 						      { NULL, 0 } };
 static const struct lang_choice choices_choose[] = { { "any", 0 }, { "fixed", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_queue[] = { { "any", 0 }, { "fifo", 1 }, { NULL, 0 } };
+static const struct lang_choice choices_keep[] = { { "set", 0 }, { "drop", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_order[] = { { "relaxed", LANG_ORDER_RELAXED },
 						    { "release", LANG_ORDER_RELEASE },
 						    { NULL, 0 } };
@@ -206,6 +208,29 @@ static const struct lang_field fields_choose[] = {
 	CHOICE("order", NEED_NO, u.choose.fixed, 0, choices_choose),
 	END_OF_FIELDS,
 };
+static const struct lang_field fields_scope[] = {
+	NUMBER("tables", FIELD_DEC, NEED_NO, u.scope.tables, 1, 1 << 16, 0),
+	NUMBER("slots", FIELD_DEC, NEED_NO, u.scope.slots, 1, 64, 0),
+	NUMBER("words", FIELD_DEC, NEED_NO, u.scope.words, 1, 1 << 16, 0),
+	NUMBER("tlb", FIELD_DEC, NEED_NO, u.scope.tlb, 1, 1 << 12, 0),
+	NUMBER("pml", FIELD_DEC, NEED_NO, u.scope.pml, 1, 512, 0),
+	OTHER("invariants", FIELD_TEXT, NEED_NO, u.scope.invariants),
+	END_OF_FIELDS,
+};
+static const struct lang_field fields_grain[] = {
+	NUMBER("walk", FIELD_DEC, NEED_YES, u.grain.walk, 1, UINT32_MAX, 0),
+	CHOICE("hw", NEED_YES, u.grain.hw, 0, choices_bit),
+	CHOICE("queue", NEED_YES, u.grain.fifo, 0, choices_queue),
+	CHOICE("tlb", NEED_YES, u.grain.drop, 0, choices_keep),
+	END_OF_FIELDS,
+};
+static const struct lang_field fields_sched[] = {
+	NUMBER("n", FIELD_DEC, NEED_NO, u.sched.n, 1, UINT32_MAX, 1),
+	NUMBER("line", FIELD_DEC, NEED_NO, u.sched.line, 1, 64, 0),
+	NUMBER("pick", FIELD_DEC, NEED_NO, u.sched.pick, 0, UINT8_MAX, 0),
+	OTHER("at", FIELD_TEXT, NEED_NO, u.sched.at),
+	END_OF_FIELDS,
+};
 static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	END_OF_VCPU_FIELDS,
@@ -260,6 +285,9 @@ static const struct lang_shape shapes[] = {
 	{ LANG_JOIN,		"join",		NULL,		NULL },
 	{ LANG_CHOOSE,		"choose",	NULL,		fields_choose },
 	{ LANG_ENDCHOOSE,	"endchoose",	NULL,		NULL },
+	{ LANG_SCOPE,		"scope",	NULL,		fields_scope },
+	{ LANG_GRAIN,		"grain",	NULL,		fields_grain },
+	{ LANG_SCHED,		"sched",	NULL,		fields_sched },
 	{ LANG_SKIP,		"skip",		NULL,		NULL },
 	{ LANG_END,		"end",		NULL,		NULL },
 	{ LANG_BLANK,		NULL,		NULL,		NULL },
@@ -303,6 +331,45 @@ const struct lang_shape *lang_shape_of(enum lang_kind kind)
 		if (s->kind == kind)
 			return s;
 	return NULL;
+}
+
+static const struct {
+	const char *name;
+	unsigned below; /* its number is; 0: it has none */
+} movers[LANG_MOVERS] = {
+	[LANG_MOVER_VCPU] = { "v", LANG_VCPUS_MAX },
+	[LANG_MOVER_VMM] = { "vmm", LANG_THREADS_MAX },
+	[LANG_MOVER_MM] = { "mm", LANG_THREADS_MAX },
+	[LANG_MOVER_ACK] = { "ack", LANG_VCPUS_MAX },
+	[LANG_MOVER_RCU] = { "rcu", 0 },
+};
+
+bool lang_mover_from_name(const char *name, struct lang_sched *s)
+{
+	for (unsigned m = 0; m < LANG_MOVERS; m++) {
+		size_t len = strlen(movers[m].name);
+		uint64_t who = 0;
+
+		if (strncmp(name, movers[m].name, len) != 0)
+			continue;
+		if (movers[m].below
+			    ? !g_ascii_isdigit(name[len]) || name[len + 1] == 'x' ||
+				      !lang_parse_u64(name + len, &who) || who >= movers[m].below
+			    : name[len] != '\0')
+			continue;
+		s->mover = (enum lang_mover)m;
+		s->who = (unsigned)who;
+		return true;
+	}
+	return false;
+}
+
+void lang_print_mover(const struct lang_sched *s, GString *out)
+{
+	g_assert(s->mover < LANG_MOVERS);
+	g_string_append(out, movers[s->mover].name);
+	if (movers[s->mover].below)
+		g_string_append_printf(out, "%u", s->who);
 }
 
 enum lang_obs_class lang_obs_class_from_name(const char *word)
@@ -352,6 +419,9 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_JOIN] = "join",
 		[LANG_CHOOSE] = "choose",
 		[LANG_ENDCHOOSE] = "endchoose",
+		[LANG_SCOPE] = "scope",
+		[LANG_GRAIN] = "grain",
+		[LANG_SCHED] = "sched",
 		[LANG_BLANK] = "a blank line",
 		[LANG_SCENARIO] = "scenario",
 		[LANG_EXPECT] = "expect",

@@ -92,6 +92,9 @@ enum lang_kind {
 	LANG_JOIN,           /* ends LANG_PAR; no arguments */
 	LANG_CHOOSE,         /* u.choose: of the lines up to LANG_ENDCHOOSE so many, in any order */
 	LANG_ENDCHOOSE,      /* no arguments */
+	LANG_SCOPE,          /* u.scope: room, and what is asked, when the order is free */
+	LANG_GRAIN,          /* u.grain: a schedule follows, and how fine its steps are */
+	LANG_SCHED,          /* u.sched: who moves next */
 	LANG_EXPECT,         /* u.obs: what the line before must (not) have given */
 	LANG_SKIP,           /* the scenario was refused; no arguments */
 	LANG_END,            /* the end of a scenario of a record; no arguments */
@@ -286,6 +289,40 @@ struct lang_choose {
 	bool fixed; /* order=fixed: as they are written; default any */
 };
 
+/* Room that a VM has whose order of steps is free; 0: the explorer's default. */
+struct lang_scope {
+	uint32_t tables, slots, words, tlb, pml;
+	char invariants[256]; /* names joined by ','; default empty: all that apply */
+};
+
+/* How fine the steps of a schedule are; in another grain it means nothing. */
+struct lang_grain {
+	uint32_t walk; /* entries that a walk looks at in one step */
+	bool hw;       /* each access of the hardware's walk is a step of its own */
+	bool fifo;     /* queue=fifo: a lock goes to who waited longest; queue=any: to anyone */
+	bool drop;     /* tlb=drop or set, as in the scenario's line */
+};
+
+/* Who can move. */
+enum lang_mover {
+	LANG_MOVER_VCPU, /* v0 */
+	LANG_MOVER_VMM,  /* vmm0: a thread of the VMM */
+	LANG_MOVER_MM,   /* mm0: a thread of the host's mm */
+	LANG_MOVER_ACK,  /* ack0: the interrupt sent to vCPU 0 arrives */
+	LANG_MOVER_RCU,  /* rcu: a grace period begins, or ends */
+	LANG_MOVERS,     /* how many there are */
+};
+
+/* Moves of one mover. */
+struct lang_sched {
+	enum lang_mover mover;
+	unsigned who;  /* which vCPU or thread; 0 for rcu */
+	uint64_t n;    /* so many moves; default 1 */
+	uint64_t line; /* begins this one of its lines in the block, from 1; default 0: its next */
+	uint64_t pick; /* answer where the step has several ways to go on; default 0 */
+	char at[64];   /* label of the boundary that the last of them reaches; default empty */
+};
+
 struct lang_obs {
 	enum lang_obs_class cls;
 	bool absent; /* `expect no`: @text is the first words of what must not be there */
@@ -309,6 +346,9 @@ struct lang_line {
 		struct lang_guest guest;
 		struct lang_phase phase;
 		struct lang_choose choose;
+		struct lang_scope scope;
+		struct lang_grain grain;
+		struct lang_sched sched;
 		struct lang_obs obs;
 	} u;
 };
@@ -371,6 +411,9 @@ void lang_print_line(const struct lang_line *l, GString *out);
  * sizes in hex, counts and slots in decimal.
  */
 void lang_print_canonical(const struct lang_line *l, GString *out);
+
+/* Append "v0", "vmm1", "mm0", "ack0" or "rcu". */
+void lang_print_mover(const struct lang_sched *s, GString *out);
 
 /* The first words of a kind ("op set_region"); a description for LANG_BLANK and LANG_OBS. */
 const char *lang_kind_name(enum lang_kind kind);

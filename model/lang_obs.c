@@ -275,14 +275,17 @@ static bool check_tab(struct cursor *cur)
 	return pairs(cur);
 }
 
-static bool check_invariants(struct cursor *cur)
+/* Without names it is about all. */
+static bool check_invariants(struct cursor *cur, bool must)
 {
 	const char *inv = value_of(cur, "inv");
 
+	if (!must && cur->left == 0)
+		return true;
 	if (!inv || !lang_is_name(inv, true))
 		return bad(cur, "inv= and names of invariants joined by ','");
 	advance(cur);
-	return pairs(cur);
+	return at_end(cur);
 }
 
 bool lang_check_obs(const struct lang_ctx *c, char *const *words, unsigned nr_words, bool expect,
@@ -311,7 +314,7 @@ bool lang_check_obs(const struct lang_ctx *c, char *const *words, unsigned nr_wo
 	case LANG_OBS_HOLDS:
 	case LANG_OBS_VIOLATED:
 		if (expect)
-			return check_invariants(&cur);
+			return check_invariants(&cur, *cls == LANG_OBS_VIOLATED);
 		break;
 	case LANG_OBS_CLASSES:
 		break;

@@ -483,10 +483,28 @@ static bool log_fits(const struct lang_log *log)
 	       log->ranges[log->nr_ranges - 1].end - log->first <= words * MASK_BITS;
 }
 
+/* Which line begins and which way a step goes on are said of one move; rules have neither. */
+static bool check_sched(const struct lang_ctx *c, const struct lang_sched *s)
+{
+	const char *key = s->line ? "line=" : s->pick ? "pick=" : *s->at ? "at=" : NULL;
+
+	if (key && s->mover >= LANG_MOVER_ACK)
+		return lang_fail(c, LANG_ERROR_WORD, key, "n= alone after ack or rcu",
+				 "key of 'sched'");
+	if ((s->line || s->pick) && s->n > 1)
+		return lang_fail(c, LANG_ERROR_WORD, "n=", "one move where line= or pick= is given",
+				 "key of 'sched'");
+	if (s->line && s->pick)
+		return lang_fail(c, LANG_ERROR_WORD, "both", "line= or pick=", "key of 'sched'");
+	return true;
+}
+
 static bool check_sense(const struct lang_ctx *c, const struct lang_line *l)
 {
 	uint64_t end;
 
+	if (l->kind == LANG_SCHED)
+		return check_sched(c, &l->u.sched);
 	if (l->kind == LANG_OP_CLEAR_DIRTY && !log_fits(&l->u.log))
 		return lang_fail(c, LANG_ERROR_NUMBER, "others",
 				 "page numbers in the bitmap's words, from first= on",
@@ -508,14 +526,29 @@ static bool check_sense(const struct lang_ctx *c, const struct lang_line *l)
 	return true;
 }
 
+/* `sched`: its second word says who moves. */
+static bool parse_mover(const struct lang_ctx *c, struct lang_line *out, char *const *words,
+			unsigned nr_words)
+{
+	if (nr_words > 1 && lang_mover_from_name(words[1], &out->u.sched))
+		return true;
+	return lang_fail(c, nr_words > 1 ? LANG_ERROR_WORD : LANG_ERROR_MISSING,
+			 nr_words > 1 ? words[1] : NULL,
+			 "v0 to v61, vmm0 to vmm7, mm0 to mm7, ack0 to ack61 or rcu",
+			 "mover of 'sched'");
+}
+
 static bool parse_shape(const struct lang_ctx *c, struct lang_line *out,
 			const struct lang_shape *shape, char *const *words, unsigned nr_words)
 {
 	uint64_t seen = 0;
+	bool two = shape->verb || shape->kind == LANG_SCHED;
 
 	out->kind = shape->kind;
 	set_defaults(out, shape->fields);
-	for (unsigned i = shape->verb ? 2 : 1; i < nr_words; i++)
+	if (shape->kind == LANG_SCHED && !parse_mover(c, out, words, nr_words))
+		return false;
+	for (unsigned i = two ? 2 : 1; i < nr_words; i++)
 		if (!parse_key(c, out, shape, words[i], &seen))
 			return false;
 	if (!check_needs(c, shape, seen) || !check_sense(c, out))
@@ -580,11 +613,11 @@ static bool unknown_word(const struct lang_ctx *c, char *const *words, unsigned 
 	if (strchr(verbs->str, ' ') != strrchr(verbs->str, ' '))
 		return lang_fail(c, LANG_ERROR_WORD, nr_words > 1 ? words[1] : NULL, verbs->str,
 				 "unknown word after '%s'", words[0]);
-	return lang_fail(c, LANG_ERROR_WORD, words[0],
-			 "one of scenario host op guest phase par join choose endchoose expect "
-			 "skip end ret exit dirty "
-			 "trace stat pages sum tab",
-			 "unknown first word");
+	return lang_fail(
+		c, LANG_ERROR_WORD, words[0],
+		"one of scenario host op guest phase par join choose endchoose scope grain sched "
+		"expect skip end ret exit dirty trace stat pages sum tab",
+		"unknown first word");
 }
 
 static bool parse_words(const struct lang_ctx *c, struct lang_line *out, char *const *words,

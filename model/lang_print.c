@@ -160,6 +160,10 @@ void lang_print_canonical(const struct lang_line *l, GString *out)
 	g_string_append(out, shape->word);
 	if (shape->verb)
 		g_string_append_printf(out, " %s", shape->verb);
+	if (l->kind == LANG_SCHED) {
+		g_string_append_c(out, ' ');
+		lang_print_mover(&l->u.sched, out);
+	}
 	for (const struct lang_field *f = shape->fields; f && f->key; f++) {
 		if (!is_printed(l, f))
 			continue;

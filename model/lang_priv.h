@@ -72,6 +72,9 @@ const struct lang_shape *lang_shapes(void);
 /* The class of an observation by its first word; LANG_OBS_CLASSES if there is none. */
 enum lang_obs_class lang_obs_class_from_name(const char *word);
 
+/* lang_mover_from_name() - "v0", "rcu", ...: sets mover and who; false if there is none such. */
+bool lang_mover_from_name(const char *name, struct lang_sched *s);
+
 /* The number or choice of a field. */
 uint64_t lang_field_get(const struct lang_line *l, const struct lang_field *f);
 void lang_field_set(struct lang_line *l, const struct lang_field *f, uint64_t value);

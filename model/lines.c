@@ -384,6 +384,9 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_JOIN:
 	case LANG_CHOOSE:
 	case LANG_ENDCHOOSE:
+	case LANG_SCOPE:
+	case LANG_GRAIN:
+	case LANG_SCHED:
 		return 0;
 	}
 	return 0;
@@ -442,6 +445,9 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_JOIN:
 	case LANG_CHOOSE:
 	case LANG_ENDCHOOSE:
+	case LANG_SCOPE:
+	case LANG_GRAIN:
+	case LANG_SCHED:
 		return true;
 	}
 	return true;

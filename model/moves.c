@@ -31,7 +31,7 @@ struct build {
 	struct moves *m;
 	const struct vm *vm;
 	bool in_par;
-	uint8_t group, groups; /* the group that is open, 0 none; how many there were */
+	uint8_t group, groups;  /* the group that is open, 0 none; how many there were */
 	struct move_item model; /* group, of, fixed of the next line */
 	GError **error;
 };
@@ -46,8 +46,7 @@ static bool bad_line(const struct build *b, const struct lang_line *l, const cha
 static void begin_block(struct build *b)
 {
 	for (uint32_t a = 0; a < b->m->nr_actors; a++)
-		g_ptr_array_add(b->m->blocks,
-				g_array_new(FALSE, FALSE, sizeof(struct move_item)));
+		g_ptr_array_add(b->m->blocks, g_array_new(FALSE, FALSE, sizeof(struct move_item)));
 }
 
 static bool add_to_actors(struct build *b, const struct lang_line *l, uint64_t actors)
@@ -56,15 +55,16 @@ static bool add_to_actors(struct build *b, const struct lang_line *l, uint64_t a
 
 	item.line = l;
 	for (uint32_t a = 0; a < b->m->nr_actors; a++) {
-		GArray *items = g_ptr_array_index(b->m->blocks,
-						  b->m->blocks->len - b->m->nr_actors + a);
+		GArray *items =
+			g_ptr_array_index(b->m->blocks, b->m->blocks->len - b->m->nr_actors + a);
 
 		if (!(actors >> a & 1))
 			continue;
 		for (uint64_t i = 0; i < MAX(l->when.repeat, 1); i++) {
 			if (items->len == BLOCK_LINES_MAX)
-				return bad_line(b, l, "at most 64 lines of an actor between `par` "
-						      "and `join`");
+				return bad_line(b, l,
+						"at most 64 lines of an actor between `par` "
+						"and `join`");
 			g_array_append_val(items, item);
 		}
 	}
@@ -192,11 +192,22 @@ static unsigned int group_done(const GArray *items, uint64_t done, uint8_t group
 	return n;
 }
 
+/* Lines of a group from @from on that have not begun. */
+static unsigned int group_left(const GArray *items, uint64_t done, uint8_t group, uint32_t from)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = from; i < items->len; i++)
+		n += item_at(items, i)->group == group && !(done >> i & 1);
+	return n;
+}
+
 /* Lines that an idle actor may begin, a bit each. */
 static uint64_t may_begin(const GArray *items, uint64_t done)
 {
 	for (uint32_t i = 0; i < items->len; i++) {
 		const struct move_item *it = item_at(items, i);
+		unsigned int begun;
 		uint64_t can = 0;
 		uint32_t last;
 
@@ -204,10 +215,13 @@ static uint64_t may_begin(const GArray *items, uint64_t done)
 			continue;
 		if (!it->group)
 			return BIT(i);
-		if (group_done(items, done, it->group, &last) == it->of)
+		begun = group_done(items, done, it->group, &last);
+		if (begun == it->of)
 			continue;
+		/* in their order: those behind must be enough */
 		for (uint32_t j = it->fixed ? MAX(i, last) : i; j < items->len; j++)
-			if (item_at(items, j)->group == it->group && !(done >> j & 1))
+			if (item_at(items, j)->group == it->group && !(done >> j & 1) &&
+			    (!it->fixed || begun + group_left(items, done, it->group, j) >= it->of))
 				can |= BIT(j);
 		if (can)
 			return can;
@@ -329,7 +343,8 @@ struct move moves_in_order(const struct vm *vm, const struct move *list, unsigne
 
 	for (unsigned int i = 0; i < n; i++) {
 		/* the line's own actor, which is the one that does not wait; then rules; then who can */
-		if (list[i].kind == MOVE_LINE || (list[i].kind == MOVE_STEP && vm->progress[list[i].who].running))
+		if (list[i].kind == MOVE_LINE ||
+		    (list[i].kind == MOVE_STEP && vm->progress[list[i].who].running))
 			return list[i];
 		if (list[i].kind > list[best].kind)
 			best = i;

@@ -235,7 +235,7 @@ PROC(gup)
 			if (c->rules->s2_change_pte)
 				CALL(P_s2_change_pte, l_range, .start = f->start, .end = f->end);
 		}
-		STEP("gup:change");
+		QUIET_STEP("gup:change");
 		CALL(P_notifier_end, l_range, .start = f->start, .end = f->end);
 	}
 	c->work.host_walk++;

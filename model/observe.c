@@ -98,12 +98,31 @@ static void gfn_line(struct recorder *r, const struct gfn_event *g)
 		flush_line(r);
 }
 
-/* A value of an x86 entry as the recorder spells it. */
-static void spte_text(const struct recorder *r, pte_t e, unsigned int height, char *buf,
-		      size_t size)
+static void s2_text(const struct vm *vm, pte_t e, unsigned int height, char *buf, size_t size)
 {
-	const struct x86_fmt *f = vm_x86_fmt(r->vm);
+	unsigned int acc = s2_access(e);
 
+	if (s2_is_locked(e))
+		g_strlcpy(buf, "locked", size);
+	else if (pte_is_table(vm->pt.fmt, e, height))
+		g_strlcpy(buf, "table", size);
+	else if (pte_is_leaf(vm->pt.fmt, e, height))
+		g_snprintf(buf, size, "leaf:%c%c%c:a%ddbm%d", (acc & ACC_R) ? 'r' : '-',
+			   (acc & ACC_W) ? 'w' : '-', (acc & ACC_X) ? 'x' : '-', (e.v & S2_AF) != 0,
+			   (e.v & S2_DBM) != 0);
+	else
+		g_strlcpy(buf, "none", size);
+}
+
+void observe_entry(const struct vm *vm, pte_t e, unsigned int height, char *buf, size_t size)
+{
+	const struct x86_fmt *f;
+
+	if (vm->cfg->rules.arch == PT_ARM64) {
+		s2_text(vm, e, height, buf, size);
+		return;
+	}
+	f = vm_x86_fmt(vm);
 	if (spte_is_frozen(f, e))
 		g_strlcpy(buf, "frozen", size);
 	else if (spte_is_mmio(f, e))
@@ -138,8 +157,8 @@ static void entry_line(struct recorder *r, const char *name, const struct event 
 
 	g_strlcpy(ev.prefix, name, sizeof(ev.prefix));
 	height_name(g, e->height, size, sizeof(size));
-	spte_text(r, e->old, e->height, old, sizeof(old));
-	spte_text(r, e->new_value, e->height, now, sizeof(now));
+	observe_entry(r->vm, e->old, e->height, old, sizeof(old));
+	observe_entry(r->vm, e->new_value, e->height, now, sizeof(now));
 	if (e->kind == EV_SPTE_CHANGED)
 		g_snprintf(ev.suffix, sizeof(ev.suffix), " size=%s %s -> %s", size, old, now);
 	else if (e->kind == EV_SET_SPTE)
@@ -163,8 +182,8 @@ static void fault_line(struct recorder *r, const struct event *e)
 			   (e->a & PFERR_USER) ? 'u' : '-', (e->a & PFERR_RSVD) ? 'R' : '-',
 			   (e->a & PFERR_FETCH) ? 'x' : '-');
 	} else {
-		spte_text(r, e->old, e->height, old, sizeof(old));
-		spte_text(r, e->new_value, e->height, now, sizeof(now));
+		observe_entry(r->vm, e->old, e->height, old, sizeof(old));
+		observe_entry(r->vm, e->new_value, e->height, now, sizeof(now));
 		g_snprintf(ev.prefix, sizeof(ev.prefix), "fast_page_fault vcpu=%u", e->vcpu);
 		g_snprintf(ev.suffix, sizeof(ev.suffix), " %s -> %s %s", old, now,
 			   e->a == 1   ? "fixed"

@@ -38,6 +38,12 @@ void recorder_print(struct recorder *r, const int *ret, bool always, GString *ou
 /* "4k", "2m", "1g", "512g" for a height. */
 void height_name(const struct pt_geom *g, unsigned int height, char *buf, size_t size);
 
+/*
+ * observe_entry() - a descriptor: none, table, leaf:rwx with its flags, ... x86's as the recorder spells it:
+ * a, d and mw are A, D and MMU-writable; arm64's a and dbm are AF and DBM.
+ */
+void observe_entry(const struct vm *vm, pte_t e, unsigned int height, char *buf, size_t size);
+
 /* observe_pages() - leaves by height (4 KiB, 2 MiB, 1 GiB), and tables that only the NX mitigation keeps. */
 void observe_pages(const struct vm *vm, uint64_t pages[3], int64_t *nx);
 

@@ -123,6 +123,13 @@ static bool check_untimed(const struct lang_line *l, GError **error)
 		       : l->u.guest.until_join            ? "until="
 		       : *l->u.guest.file                 ? "file="
 							  : NULL;
+	if (l->kind == LANG_GRAIN || l->kind == LANG_SCHED) {
+		g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_TIMED,
+			    "expected lines in the order written down, found '%s', which "
+			    "'s2sim replay' has for a whole scenario",
+			    lang_kind_name(l->kind));
+		return false;
+	}
 	if (!word && l->when.repeat <= 1)
 		return true;
 	g_set_error(error, SCRIPT_ERROR, SCRIPT_ERROR_TIMED,

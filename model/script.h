@@ -22,7 +22,7 @@ GQuark script_error_quark(void);
 
 enum script_error {
 	SCRIPT_ERROR_DEADLOCK, /* no actor is enabled */
-	SCRIPT_ERROR_TIMED,    /* the line needs simulated time */
+	SCRIPT_ERROR_TIMED,    /* the line needs simulated time, or another order of steps */
 };
 
 /**

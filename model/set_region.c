@@ -231,7 +231,7 @@ PROC(set_memory_region)
 		f->err = f->slot2 ? 0 : -ENOMEM;
 	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
-		STEP("set_memory_region:new");
+		QUIET_STEP("set_memory_region:new");
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
@@ -330,13 +330,13 @@ PROC(set_memslot)
 	if (!f->flag || c->rules->ms_order != MS_PREPARE_FIRST)
 		f->err = prepare(c, f);
 	if (f->err < 0) {
-		if (f->flag)
+		if (f->flag && !injects(c, INJ_SKIP_REINSTATE))
 			CALL_WITH(P_reinstate_memslot, f);
 		else
 			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 		RETURN(f->err);
 	}
-	STEP("set_memslot:prepared");
+	QUIET_STEP("set_memslot:prepared");
 	if ((f->flag && c->rules->ms_order == MS_FLUSH_AFTER_PREPARE) || zaps_before_swap(c, f))
 		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	memslots_replace(c->vm, f->as, !memslots_active(c->vm, f->as), f->slot, f->slot2);
@@ -369,11 +369,11 @@ PROC(swap_active_memslots)
 
 		s[!a].generation = s[a].generation | MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 	}
-	STEP("swap_active_memslots:generation");
+	QUIET_STEP("swap_active_memslots:generation");
 	if (!injects(c, INJ_SKIP_NOTIFIER_WAIT))
 		AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
 	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
-	STEP("swap_active_memslots:publish");
+	QUIET_STEP("swap_active_memslots:publish");
 	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 	STEP("swap_active_memslots:arch_unlock");
 	if (!injects(c, INJ_SKIP_SRCU_WAIT)) {
@@ -384,12 +384,15 @@ PROC(swap_active_memslots)
 	note(c, &(struct note){ .kind = NOTE_CLOSED });
 	{
 		struct memslots *s = &c->vm->st->sets[f->as][memslots_active(c->vm, f->as)];
-		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) + c->rules->nr_as;
+		uint64_t next = s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+
+		if (!injects(c, INJ_GENERATION_STUCK))
+			next += c->rules->nr_as;
 
 		/* SIMPLIFIED: 2^18 swaps away, the MMIO generation's wrap does not zap all */
 		s->generation = next;
 	}
-	STEP("swap_active_memslots:next");
+	QUIET_STEP("swap_active_memslots:next");
 	RETURN(0);
 	END;
 }
@@ -535,7 +538,9 @@ PROC(commit_memory_region)
 	}
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
-			words_free(c->vm, c->vm->slots[f->slot].bitmap);
+			words_free(c->vm, injects(c, INJ_BITMAP_LEAK)
+						  ? 0
+						  : c->vm->slots[f->slot].bitmap);
 		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
 			track_free_arrays(c->vm, f->slot);
 		userfault_overlay_free(c->vm, f->slot, f->slot2);

@@ -16,7 +16,7 @@ enum {
 	SCOPE_TABLES = 24,
 	SCOPE_SLOTS = 4,
 	SCOPE_WORDS = 32,
-	SCOPE_TLB = 12,
+	SCOPE_TLB = 24,
 	SCOPE_PML = 4,
 };
 

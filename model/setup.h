@@ -35,7 +35,7 @@ struct setup_scope {
 	uint32_t tables; /* table pages; default 24 */
 	uint32_t slots;  /* memslots at once; default 4 */
 	uint32_t words;  /* 64-bit words for bitmaps; default 32 */
-	uint32_t tlb;    /* entries of each vCPU's TLB; default 12 */
+	uint32_t tlb;    /* entries of each vCPU's TLB; default 24 */
 	uint32_t pml;    /* entries of each vCPU's PML buffer; default 4 */
 };
 

@@ -251,8 +251,29 @@ static void size_tlb(struct vm_cfg *cfg, const struct cost_profile *p)
 	cfg->tlb = tlb;
 }
 
+/* Simulated time decides who moves, and all lines are run. */
+static bool check_order(const struct timed_cfg *c, GError **error)
+{
+	for (uint32_t i = 0; i < c->nr_lines; i++) {
+		const struct lang_line *l = c->lines[i];
+
+		if (l->kind != LANG_GRAIN && l->kind != LANG_SCHED && l->kind != LANG_CHOOSE)
+			continue;
+		g_set_error(
+			error, TIMED_ERROR, TIMED_ERROR_LINE,
+			"line %u: expected lines that simulated time puts in order, found '%s', "
+			"which 's2sim %s' has",
+			l->line, lang_kind_name(l->kind),
+			l->kind == LANG_CHOOSE ? "explore" : "replay");
+		return false;
+	}
+	return true;
+}
+
 static bool make_cfg(const struct timed_cfg *c, struct vm_cfg *cfg, GError **error)
 {
+	if (!check_order(c, error))
+		return false;
 	if (!setup_cfg(c->scenario, c->policy, c->params, cfg, error))
 		return false;
 	if (c->profile->arch != cfg->rules.arch) {

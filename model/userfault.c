@@ -39,6 +39,8 @@ int userfault_test(const struct ctx *c, uint32_t slot, gfn_t gfn, bool write)
 
 	if (c->rules->uf_uapi == UAPI_EXIT_ON_MISSING)
 		return is_missing(c->vm, slot, gfn, write);
+	if (injects(c, INJ_UF_IGNORED))
+		return 0;
 	bit = userfault_bit(c->vm, slot, gfn);
 	return bit < 0 && c->rules->uf_read_error == UF_ERR_AS_USERFAULT ? 1 : bit;
 }

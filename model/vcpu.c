@@ -210,7 +210,7 @@ static void access_done(struct ctx *c, struct l_run *f)
 		c->work.access++;
 		c->work.user_ps += c->vm->ops[c->me_nr].think_ps;
 	}
-	f->fetched = 1;
+	f->fetched = c->vm->cfg->code;
 }
 
 /* What P_hw_access found of the access f->gfn. */
@@ -308,6 +308,7 @@ PROC(vcpu_enter)
 			c->vm->vcpus[c->me_nr].pml_enabled = c->vm->st->nr_memslots_dirty_logging >
 							     injects(c, INJ_PML_OFF_BY_ONE);
 		}
+		f->req = 0;
 		if (!c->vm->vcpus[c->me_nr].root)
 			CALL(P_load_root, l_req, 0);
 		STEP("vcpu_enter:requests");
@@ -381,6 +382,10 @@ static void exit_event(struct ctx *c, enum exit_kind kind, gpa_t gpa, int err)
 				 .a = (uint8_t)kind,
 				 .gfn = gpa,
 				 .b = (uint8_t)err });
+	note(c, &(struct note){ .kind = NOTE_EXIT,
+				.acc = kind == EXIT_MMIO_WRITE ? ACC_W : ACC_R,
+				.gfn = gpa_to_gfn(&c->vm->cfg->geom, gpa),
+				.n = kind });
 }
 
 /* An access that became MMIO: the exit to user space, then the guest goes on behind it. */
@@ -431,6 +436,12 @@ PROC(resolve_userfault)
 	END;
 }
 
+/* What is not needed any more is 0, so that equal futures are equal states. */
+static void forget_access(struct l_run *f)
+{
+	*f = (struct l_run){ .i = f->i, .fetched = f->fetched, .what = f->what };
+}
+
 /*
  * A write to a tracked page (the vCPU's access number f->seq): KVM does it for the guest, then tells who
  * tracks the page [x86.c: emulator_write_phys].  Without a place to write to it is MMIO.
@@ -467,6 +478,8 @@ PROC(guest_op)
 	if (c->rules->arch == PT_X86)
 		srcu_enter(c);
 	for (;;) {
+		f->what = STOP_MORE;
+		forget_access(f);
 		CALL(P_vcpu_enter, l_req, 0);
 		if (c->me->ret == -EXDEV) {
 			exit_event(c, EXIT_RING_FULL, 0, 0);
@@ -479,6 +492,8 @@ PROC(guest_op)
 			} else {
 				f->what = (uint8_t)run_guest(c, f);
 			}
+			if (f->what != STOP_FAULT)
+				forget_access(f);
 			if (f->what != STOP_MORE)
 				break;
 			STEP(guest_access_label);

@@ -20,6 +20,14 @@ static inline void vcpu_set_outside(struct ctx *c)
 	c->vm->vcpus[c->me_nr].stopped = 0;
 }
 
+/* The hardware walks the tables for an access of the vCPU. */
+static inline bool vcpu_walks(const struct vm *vm, uint32_t v)
+{
+	const struct actor *a = &vm->actors[v];
+
+	return a->depth && a->fr[a->depth - 1].proc == P_hw_access;
+}
+
 /* Outcome of P_hw_access in the actor's ret. */
 struct hw_outcome {
 	uint8_t stop;   /* enum guest_stop */

@@ -35,9 +35,9 @@ enum {
 	VM_MEM_SLOTS_NUM = 32767,      /* KVM_MEM_SLOTS_NUM = SHRT_MAX */
 	FRAME_BYTES = 56,              /* locals of a procedure: with its header one cache line */
 	FRAMES_MAX = 10,
-	PML_ENTRIES = 512, /* of the hardware; an exploration may have fewer */
+	PML_ENTRIES = 512,  /* of the hardware; an exploration may have fewer */
 	VM_MAX_THREADS = 8, /* VMM threads; threads of the host's mm */
-	GHOST_PAGES = 64, /* gfns that the history of an exploration covers: a bit each */
+	GHOST_PAGES = 64,   /* gfns that the history of an exploration covers: a bit each */
 };
 
 #define MEMSLOT_GEN_UPDATE_IN_PROGRESS BIT(63)
@@ -287,7 +287,7 @@ struct vcpu {
 	uint8_t pml_enabled : 1;
 	uint8_t spinning : 1;
 	uint8_t stop_spin;
-	uint8_t stopped;    /* an interrupt has made the CPU leave the guest; KVM does not know yet */
+	uint8_t stopped; /* an interrupt has made the CPU leave the guest; KVM does not know yet */
 	uint8_t walk_again; /* an invalidation took effect on the PE: a walk under way starts over */
 	uint16_t pml_index; /* next entry to be written, counts down; PML_NONE wraps */
 	uint32_t root;      /* root slot index + 1 in struct vm_state, 0 none */
@@ -337,22 +337,30 @@ struct progress {
  * History that invariants need; a bit a gfn.  The rules that write and read it are in inv.c.
  */
 struct ghost {
-	uint64_t logged;   /* the ioctl that set LOG_DIRTY_PAGES has returned */
-	uint64_t written;  /* guest writes to such pages that no harvest has reported */
-	uint64_t uf_on;    /* the ioctl that set USERFAULT has returned, none that clears it has begun */
+	uint64_t logged;  /* the ioctl that set LOG_DIRTY_PAGES has returned */
+	uint64_t written; /* guest writes to such pages that no harvest has reported */
+	uint64_t
+		uf_on; /* the ioctl that set USERFAULT has returned, none that clears it has begun */
 	uint64_t uf_armed; /* bit was 1 before the ioctl that set USERFAULT, and is since */
-	uint64_t removed;  /* slot deleted or moved away, the ioctl has returned, no new one asked for */
-	uint64_t stopped;  /* between return of invalidate_range_start and begin of _end */
+	uint64_t
+		removed; /* slot deleted or moved away, the ioctl has returned, no new one asked for */
+	uint64_t stopped;       /* between return of invalidate_range_start and begin of _end */
+	uint64_t made;          /* in a slot that no ioctl under way is about */
+	uint64_t foreign_words; /* blocks of the words pool that are not KVM's */
 };
 
 /* The same for the line that an actor runs; an element an actor. */
 struct ghost_line {
 	uint64_t slot;      /* pages of the slot that an ioctl is about, as it found it */
+	uint64_t target;    /* pages where it wants the slot to be */
 	uint64_t due;       /* written when the harvest began */
 	uint64_t reported;  /* by the harvest */
 	uint64_t late;      /* marked while the harvest went on: it may have looked before */
 	uint64_t uf_before; /* bit was 1 when the ioctl began that sets USERFAULT */
-	uint64_t closed;    /* the slot is INVALID and readers of the old one have left */
+	uint64_t was;       /* flags and bitmap of the slot as an ioctl found it */
+	uint64_t protected; /* leaves that the line has write-protected; only when lints are asked for */
+	uint64_t left;      /* of a vCPU: .made when it left the guest */
+	uint64_t closed; /* the slot is INVALID and readers of the old one have left */
 };
 
 struct vm_state {
@@ -419,13 +427,14 @@ struct vm_cfg {
 	bool eager_split;
 	bool nx_huge_pages;
 	bool zap_all_quirk;
-	bool code;             /* slot 31 exists: each guest step fetches from it */
-	uint32_t walk_budget;  /* entries that a walk over a range looks at in one step */
-	uint32_t guest_budget; /* accesses that a vCPU does in one step */
+	bool code;                /* slot 31 exists: each guest step fetches from it */
+	uint32_t walk_budget;     /* entries that a walk over a range looks at in one step */
+	uint32_t guest_budget;    /* accesses that a vCPU does in one step */
 	uint32_t nr_vmms, nr_mms; /* threads of the VMM and of the host's mm; 0 counts as 1 */
 	uint16_t pml_entries;     /* of each vCPU's buffer; 0 counts as PML_ENTRIES */
 	bool hw_steps;            /* the hardware's walk of an access has boundaries */
-	bool free_order;          /* the order of steps is free: struct progress and struct ghost exist */
+	bool lints;               /* explorations only: what cost lints need to know is kept */
+	bool free_order; /* the order of steps is free: struct progress and struct ghost exist */
 };
 
 /* The VM as steps see it: pointers into the arena, recomputed for each copy. */
@@ -446,10 +455,10 @@ struct vm {
 	struct host_page *pages;
 	struct pt pt; /* view of the table pool */
 	struct arena *arena;
-	struct progress *progress; /* free_order only */
+	struct progress *progress;     /* free_order only */
 	struct ghost *ghost;           /* free_order only */
 	struct ghost_line *ghost_line; /* free_order only */
-	uint32_t nr_actors; /* vCPUs, VMM, host mm, then their further threads */
+	uint32_t nr_actors;            /* vCPUs, VMM, host mm, then their further threads */
 };
 
 static inline uint32_t vm_cfg_actors(const struct vm_cfg *c)
@@ -485,5 +494,8 @@ static inline uint32_t vm_actor_mm(const struct vm *vm)
 
 /* vm_check() - V1 to V8 at rest; @why receives a constant sentence on failure. */
 bool vm_check(const struct vm *vm, const char **why);
+
+/* vm_check_tables() - V5 and V8; they hold whenever mmu_lock is free. */
+bool vm_check_tables(const struct vm *vm, const char **why);
 
 #endif

@@ -140,12 +140,18 @@ static bool check_links(const struct vm *vm, const char **why)
 	return !*why;
 }
 
+bool vm_check_tables(const struct vm *vm, const char **why)
+{
+	*why = NULL;
+	return pt_check(&vm->pt, why) && check_links(vm, why);
+}
+
 bool vm_check(const struct vm *vm, const char **why)
 {
 	*why = NULL;
 	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++)
 		if (!check_sets(vm, as, why))
 			return false;
-	return check_locks(vm, why) && check_counts(vm, why) && pt_check(&vm->pt, why) &&
-	       check_links(vm, why) && check_leaves(vm, why);
+	return check_locks(vm, why) && check_counts(vm, why) &&
+	       vm_check_tables(vm, why) && check_leaves(vm, why);
 }

@@ -71,6 +71,16 @@ struct vtlb_hw *vtlb_hw_open(struct ctx *c)
 	return hw;
 }
 
+/* A set never evicts: where it is full, the exploration's scope is too small. */
+static void fill(struct ctx *c, const struct tlb_entry *e)
+{
+	if (tlb_fill(&c->vm->cfg->tlb, vtlb(c->vm, c->me_nr), e, &c->work))
+		return;
+	if (!c->vm->cfg->free_order)
+		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
+	c->short_of = "entries of a TLB, found --tlb";
+}
+
 void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *res)
 {
 	const struct vm_cfg *cfg = c->vm->cfg;
@@ -89,8 +99,7 @@ void vtlb_fill(struct ctx *c, uint32_t root, gfn_t gfn, const struct hw_result *
 		e.access = (uint8_t)spte_access(f, res->pte);
 		e.flags = f->dirty && !(res->pte.v & f->dirty) ? TLB_CLEAN : 0;
 	}
-	if (!tlb_fill(&cfg->tlb, vtlb(c->vm, c->me_nr), &e, &c->work))
-		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
+	fill(c, &e);
 }
 
 void vtlb_fill_walk(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int height, pte_t e)
@@ -105,8 +114,7 @@ void vtlb_fill_walk(struct ctx *c, uint32_t root, gfn_t gfn, unsigned int height
 	if (cfg->tlb.form == TLB_DROP)
 		return;
 	t.page = t.gfn = geom_base(&cfg->geom, gfn, height);
-	if (!tlb_fill(&cfg->tlb, vtlb(c->vm, c->me_nr), &t, &c->work))
-		g_error("the TLB of vCPU %u is full: the scope needs a larger capacity", c->me_nr);
+	fill(c, &t);
 }
 
 bool vtlb_match(const struct ctx *c, uint32_t root, gfn_t gfn, enum tlb_kind kind, unsigned int n,
@@ -156,7 +164,7 @@ void vtlb_tlbi(struct ctx *c, uint32_t vcpu, const struct s2_tlbi *t)
 
 	if (cfg->tlb.form != TLB_DROP)
 		tlb_invalidate(&cfg->tlb, vtlb(c->vm, vcpu), &inv, &c->work);
-	c->vm->vcpus[vcpu].walk_again = cfg->hw_steps && !actor_idle(c->vm, vcpu);
+	c->vm->vcpus[vcpu].walk_again = vcpu_walks(c->vm, vcpu);
 }
 
 struct check_arg {

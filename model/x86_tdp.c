@@ -130,7 +130,7 @@ PROC(yield_mmu_lock)
 		lock_drop_write(c, OBJ_MMU_LOCK);
 	else
 		lock_drop_read(c, OBJ_MMU_LOCK);
-	STEP("yield_mmu_lock:drop");
+	QUIET_STEP("yield_mmu_lock:drop");
 	AWAIT(f->i ? W_LOCK_W : W_LOCK_R, OBJ_MMU_LOCK, 0);
 	if (f->i)
 		lock_take_write(c, OBJ_MMU_LOCK);

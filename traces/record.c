@@ -125,6 +125,29 @@ static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
 		    l->text);
 }
 
+/* A scope comes first, a schedule last: its grain, then who moves. */
+static bool check_place(const struct reader *rd, const struct lang_line *l)
+{
+	enum lang_kind last = rd->step ? rd->step->input.kind : LANG_SCENARIO;
+	bool scheduled = last == LANG_GRAIN || last == LANG_SCHED;
+
+	if (l->kind == LANG_SCOPE && rd->step)
+		return fail(rd, "misplaced line, expected it above all inputs, found '%s'",
+			    l->text);
+	if (l->kind == LANG_SCHED && !scheduled)
+		return fail(rd,
+			    "misplaced line, expected 'grain' and then the schedule, found '%s'",
+			    l->text);
+	if (l->kind == LANG_GRAIN && (rd->par || scheduled))
+		return fail(rd,
+			    "misplaced line, expected it once, behind the last input, found '%s'",
+			    l->text);
+	if (l->kind != LANG_SCHED && l->kind != LANG_GRAIN && scheduled)
+		return fail(rd, "misplaced input, expected it above the schedule, found '%s'",
+			    l->text);
+	return true;
+}
+
 static bool add_input(struct reader *rd, struct lang_line *l)
 {
 	struct record_step *step;
@@ -132,7 +155,7 @@ static bool add_input(struct reader *rd, struct lang_line *l)
 	if (!rd->scen || rd->scen->skip)
 		return fail(rd, "misplaced input, expected %s first, found '%s'",
 			    rd->scen ? "'end' after 'skip'" : "'scenario'", l->text);
-	if (!check_map(rd, l) || !check_vcpus(rd, l))
+	if (!check_place(rd, l) || !check_map(rd, l) || !check_vcpus(rd, l))
 		return false;
 	step = g_new0(struct record_step, 1);
 	step->obs = g_ptr_array_new_with_free_func(line_free);
@@ -262,6 +285,9 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 		return add_input(rd, l);
 	case LANG_CHOOSE:
 	case LANG_ENDCHOOSE:
+	case LANG_SCOPE:
+	case LANG_GRAIN:
+	case LANG_SCHED:
 		return add_input(rd, l);
 	}
 	g_assert_not_reached();

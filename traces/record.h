@@ -13,6 +13,7 @@
  *  R3 Every vCPU that an input names is below the scenario's vcpus=; every mapping it names was
  *     made by a `host map` line above it, or is the recorder's own "code".
  *  R4 Scenarios of a file have different names.
+ *  R5 A `scope` line is a scenario's first; `grain` and then `sched` lines are its last.
  *
  * Ownership: record_free() frees the tree; everything reached from it is borrowed until then.
  */

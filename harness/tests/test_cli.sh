@@ -81,7 +81,7 @@ done
 expect 2 'expected one FILE, found 0' replay
 expect 2 'expected one FILE, found 2' replay "$good" "$good"
 expect 2 'expected LOG..., found none' conform
-expect 2 'expected policies, axes, injections, profiles [NAME] or scenarios FILE' list
+expect 2 'expected policies, axes, injections, invariants, profiles [NAME] or scenarios FILE' list
 expect 2 "found 'policies x'" list policies x
 expect 2 '--level, expected 1 to 4, found 5' conform --level 5 "$good"
 expect 2 '--level' conform --level 4x "$good"
@@ -217,6 +217,54 @@ if [ -w /dev/full ]; then
 	"$s2sim" replay "$good" >/dev/full 2>"$dir/err"
 	[ $? -eq 2 ] || complain "a full disk went unnoticed"
 fi
+# --- Explorations say what they expect, and counterexamples replay.
+cat >"$dir/free.scn" <<'END'
+scenario name=deleted vcpus=2 policy=x86-6.12+machine=ept code=0 geom=ept-1x2
+host map name=m0 size=0x2000 backing=anon
+host map name=m1 size=0x1000 backing=anon
+op set_region slot=0 gpa=0x0 size=0x2000 flags=none map=m0+0x0
+guest write vcpu=0,1 gpa=0x0 vstride=0x1000
+par
+op set_region slot=0 gpa=0x0 size=0 flags=none map=m0+0x0
+join
+expect holds
+END
+sed 's/^expect.*/expect violated inv=I15/' "$dir/free.scn" >"$dir/broken.scn"
+sed 's/^expect.*/expect violated inv=I5,I99/' "$dir/free.scn" >"$dir/unknown.scn"
+sed 's/^scenario.*/&\nscope tables=1/' "$dir/free.scn" >"$dir/scope.scn"
+expect 0 '' explore "$dir/free.scn"
+prints 'as expected'
+expect 1 "broken.scn:1: scenario 'deleted': expected I15 violated, found nothing violated" \
+	explore "$dir/broken.scn"
+expect 1 'expected everything to hold, found I15 violated' explore -i skip-zap "$dir/free.scn"
+prints 'not as expected'
+expect 1 'expected everything to hold, found that not every order was tried' \
+	explore --max-depth 3 "$dir/free.scn"
+expect 2 "line 9: expected names that 's2sim list invariants' prints, found 'I99'" \
+	explore "$dir/unknown.scn"
+expect 2 'found --tables=1 used up' explore "$dir/scope.scn"
+expect 0 '' explore --tables 9 "$dir/scope.scn"
+expect 0 '' explore -i skip-zap --trace "$dir/trace.scn" "$dir/broken.scn"
+prints 'shrunk: 7 lines -> 6, 2 vCPUs -> 1'
+expect 0 '' explore -i skip-zap --no-shrink --json "$dir/broken.scn"
+prints '"as_expected" : true'
+prints '"shrunk" : null'
+expect 0 '' explore "$dir/trace.scn"
+prints 'as expected'
+expect 0 '' replay "$dir/trace.scn"
+prints 'deleted: I15 does not hold'
+grep -q '^# s2sim replay' "$dir/out" && complain "a schedule was printed as a record"
+expect 2 "expected lines that simulated time puts in order, found 'grain'" run "$dir/trace.scn"
+sed 's/ inject=skip-zap//' "$dir/trace.scn" >"$dir/mended.scn"
+expect 1 'expected I15 violated, found nothing violated' replay "$dir/mended.scn"
+sed 's/^sched vmm0/sched mm0/' "$dir/trace.scn" >"$dir/misfit.scn"
+expect 2 "misfit.scn:2: scenario 'deleted': line " replay "$dir/misfit.scn"
+sed '/^expect/d' "$dir/trace.scn" >"$dir/open.scn"
+expect 1 'expected everything to hold, found I15 violated' replay "$dir/open.scn"
+sed 's/^expect.*/expect holds/; /^sched/d' "$dir/trace.scn" >"$dir/short.scn"
+expect 0 '' replay "$dir/short.scn"
+prints 'holds in 0 moves'
+
 left=$(find "$dir" -name 'result.*')
 [ -z "$left" ] || complain "temporary files are left: $left"
 

@@ -158,6 +158,21 @@ static const struct broken broken[] = {
 	{ "tlbi-stage1-only", ARM " arm64-6.1", NULL, DISCARDED, NULL },
 	{ "skip-relax-tlbi", ARM " arm64-6.1", NULL, LOGGED GET PAR "guest read vcpu=0 gpa=0x4000\n" ONCE JOIN, NULL },
 	{ "skip-table-tlbi", ARM " arm64-6.1", NULL, PLAIN PAR TWICE DELETE JOIN, NULL },
+	{ "generation-stuck", X86 " " ARM, NULL, MAP SLOT("none") PAR SLOT("log") JOIN, NULL },
+	{ "skip-reinstate", X86, NULL, MAP SLOT("none") PAR MOVE("fail=archmeta") JOIN, NULL },
+	{ "bitmap-leak", ALL, NULL, MAP SLOT("log") PAR SLOT("none") JOIN, NULL },
+	{ "read-makes-writable", ARM, NULL, MAP "host touch map=m0+0x0 len=0x1000 mode=w\n" SLOT("log")
+	  PAR "guest read vcpu=0 gpa=0x4000\n" JOIN, NULL },
+	{ "skip-retry-check", ALL, NULL, FAULTING, "I-MN2" },
+	{ "skip-harvest-flush", X86 " " EPT " " ARM, NULL, HARVESTED, "I11" },
+	{ "pml-off-by-one", EPT, NULL, MAP SLOT("none") PAR ONCE SLOT("log") JOIN, "I13" },
+	{ "generation-cut", X86 " " EPT, NULL,
+	  MAP PAR "guest read vcpu=0 gpa=0x4000 repeat=2\n" SLOT("none") JOIN, "INV-MMIO" },
+	{ "map-plain-store", X86, "vcpus=2",
+	  MAP SLOT("none") PAR ONCE "guest write vcpu=1 gpa=0x5000\n" JOIN, "I23" },
+	{ "skip-yield-flush", EPT, NULL, MAP SLOT("none") BOTH PAR TWICE DISCARD2
+	  "host madvise map=m0+0x0 len=0x1000 advice=dontneed by=1\n" JOIN, "I25" },
+	{ "uf-ignored", V3 " x86-uf-v2 " SEAN, NULL, UF_SET, NULL },
 	{ "no-break", ARM " arm64-6.1", NULL, THP SLOT("log") ONCE SLOT("none") PAR NEXT JOIN, NULL },
 };
 /* clang-format on */

@@ -483,6 +483,34 @@ START_TEST(a_vm_that_cannot_be_is_refused_by_name)
 }
 END_TEST
 
+/* What needs simulated time, or an order of steps. */
+static const struct {
+	const char *line, *says;
+} no_order[] = {
+	{ "par", "expected a line without simulated time, which 's2sim run' has, found 'par'" },
+	{ "guest read vcpu=0 gpa=0x0 for=1us", "found 'for='" },
+	{ "op dump repeat=2", "found 'repeat='" },
+	{ "grain walk=1 hw=1 queue=any tlb=set",
+	  "expected lines in the order written down, found 'grain', which 's2sim replay' has" },
+	{ "sched v0 n=3", "found 'sched'" },
+};
+
+START_TEST(a_line_that_is_not_run_in_its_place_is_refused)
+{
+	struct script *s = test_script("x86-6.12", "code=0");
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_autoptr(GError) error = NULL;
+	struct lang_line l;
+
+	ck_assert(lang_parse_line(no_order[_i].line, "test", 1, &l, NULL));
+	ck_assert(!script_run_line(s, &l, NULL, out, &error));
+	ck_assert(g_error_matches(error, SCRIPT_ERROR, SCRIPT_ERROR_TIMED));
+	ck_assert_msg(strstr(error->message, no_order[_i].says) != NULL, "%s", error->message);
+	lang_line_clear(&l);
+	script_free(s);
+}
+END_TEST
+
 /* More acknowledgements than a step has objects to wake, more actors than 32. */
 START_TEST(a_flush_reaches_more_vcpus_than_a_word_has_bits)
 {
@@ -563,6 +591,7 @@ int main(void)
 	ADD(the_driver_refuses_by_name, refusals);
 	ADD(capabilities_are_refused_where_the_kernel_refuses_them, capabilities);
 	ADD(a_vm_that_cannot_be_is_refused_by_name, no_vm);
+	ADD(a_line_that_is_not_run_in_its_place_is_refused, no_order);
 #undef ADD
 	tcase_add_test(tcase, a_flush_reaches_more_vcpus_than_a_word_has_bits);
 	tcase_add_test(tcase, a_new_page_has_another_frame_than_the_last);

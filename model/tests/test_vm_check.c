@@ -83,7 +83,10 @@ static void drop_host_page(struct vm *vm)
 
 static void protect_host_page(struct vm *vm)
 {
-	hostmm_protect(vm, vm->st->maps[0].hva, vm->st->maps[0].hva + 4096, false);
+	hva_t hva = vm->st->maps[0].hva;
+
+	hostmm_protect(vm, hva, hva + 4096, false);
+	hostmm_protect_entries(vm, hva, hva + 4096, false);
 }
 
 static void make_slot_read_only(struct vm *vm)

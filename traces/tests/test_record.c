@@ -14,8 +14,9 @@
 #define S2_SOURCE_DIR "."
 #endif
 
-#define MAP  "host map name=m0 size=0x1000 backing=anon\n"
-#define SLOT "op set_region slot=0 gpa=0x0 size=0x1000 flags=none map=m0+0x0\n"
+#define MAP   "host map name=m0 size=0x1000 backing=anon\n"
+#define GRAIN "grain walk=1 hw=1 queue=any tlb=set\n"
+#define SLOT  "op set_region slot=0 gpa=0x0 size=0x1000 flags=none map=m0+0x0\n"
 
 static struct record *parse(const char *text)
 {
@@ -71,6 +72,21 @@ START_TEST(record_keeps_observations_with_their_input)
 }
 END_TEST
 
+START_TEST(a_schedule_stands_below_the_inputs_of_its_scenario)
+{
+	struct record *r = parse("scenario name=a\nscope slots=2\npar\n" MAP "join\n" GRAIN
+				 "sched v0 n=2\nsched rcu\nexpect violated inv=I15\n"
+				 "scenario name=b\n" MAP GRAIN "expect holds\n");
+
+	ck_assert_int_eq(step(r, 0, 0)->input.kind, LANG_SCOPE);
+	ck_assert_int_eq(step(r, 0, 4)->input.kind, LANG_GRAIN);
+	ck_assert_uint_eq(step(r, 0, 5)->input.u.sched.n, 2);
+	ck_assert_uint_eq(step(r, 0, 6)->expects->len, 1);
+	ck_assert_uint_eq(step(r, 1, 1)->expects->len, 1);
+	record_free(r);
+}
+END_TEST
+
 START_TEST(expectations_belong_to_their_input_in_either_kind_of_file)
 {
 	struct record *r = parse("scenario name=a\n" MAP "expect ret 0\n");
@@ -114,6 +130,18 @@ static const struct {
 	{ "scenario name=a\n" MAP "sum 4k=0 2m=0 1g=0 mmio=0 tables=-\nret 0\nend\n",
 	  "f:4: misplaced observation, expected it above the 'sum' line" },
 	{ "scenario name=a\n" MAP "rte 0\nend\n", "f:3: unknown first word" },
+	{ "scenario name=a\n" MAP "scope slots=2\n",
+	  "f:3: misplaced line, expected it above all inputs, found 'scope slots=2'" },
+	{ "scenario name=a\nscope slots=2\nscope slots=2\n", "f:3: misplaced line" },
+	{ "scenario name=a\nsched v0\n",
+	  "f:2: misplaced line, expected 'grain' and then the schedule, found 'sched v0'" },
+	{ "scenario name=a\n" GRAIN GRAIN,
+	  "f:3: misplaced line, expected it once, behind the last input" },
+	{ "scenario name=a\npar\n" GRAIN, "f:3: misplaced line, expected it once" },
+	{ "scenario name=a\npar\n" GRAIN "join\n", "f:3: misplaced line, expected it once" },
+	{ "scenario name=a\n" GRAIN MAP, "f:3: misplaced input, expected it above the schedule" },
+	{ "scenario name=a\n" GRAIN "sched v0\n" MAP, "f:4: misplaced input" },
+	{ "scenario name=a\n" GRAIN "sched v0\n" GRAIN, "f:4: misplaced line" },
 };
 
 START_TEST(bad_files_are_refused_with_their_message)
@@ -279,6 +307,7 @@ static Suite *record_suite(void)
 
 	tcase_add_test(files, scenario_file_ends_a_scenario_at_the_next);
 	tcase_add_test(files, record_keeps_observations_with_their_input);
+	tcase_add_test(files, a_schedule_stands_below_the_inputs_of_its_scenario);
 	tcase_add_test(files, expectations_belong_to_their_input_in_either_kind_of_file);
 	tcase_add_loop_test(files, bad_files_are_refused_with_their_message, 0,
 			    (int)G_N_ELEMENTS(bad));
