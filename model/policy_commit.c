@@ -263,8 +263,10 @@ static uint8_t common_action(const struct rules *r, const struct commit_in *in)
 unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out)
 {
 	unsigned int n = 0;
-	uint8_t act;
+	uint8_t act, common = common_action(r, in);
 
+	if (common && r->inject == INJ_UF_HOOK_FIRST)
+		out[n++] = common;
 	for (const struct commit_row *row = hooks[r->commit]; row->change; row++) {
 		if (!row_matches(row, r, in))
 			continue;
@@ -276,8 +278,7 @@ unsigned int policy_commit_actions(const struct rules *r, const struct commit_in
 		if (row->stop)
 			break;
 	}
-	act = common_action(r, in);
-	if (act)
-		out[n++] = act;
+	if (common && r->inject != INJ_UF_HOOK_FIRST)
+		out[n++] = common;
 	return n;
 }

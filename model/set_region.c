@@ -565,6 +565,11 @@ PROC(flush_shadow_memslot)
 {
 	BEGIN(l_range);
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
+	if (c->vm->st->lock[OBJ_SLOTS_LOCK].writer != (int32_t)c->me_nr + 1)
+		note(c,
+		     &(struct note){ .kind = NOTE_WARN,
+				     .gfn = c->vm->slots[f->slot].base_gfn,
+				     .what = "a slot is flushed by who does not hold slots_lock" });
 	if (injects(c, INJ_SKIP_ZAP))
 		RETURN(0);
 	if (injects(c, INJ_FLUSH_WANTS_ARCH_LOCK)) {

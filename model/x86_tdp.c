@@ -623,10 +623,10 @@ PROC(recover_root)
 			CALL(P_zap_collapsible_one, l_fault, .table = p.table, .index = p.index,
 			     .old = p.value, .goal = p.height,
 			     .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index));
-		else if (collapse_one(c, &p))
-			f->hit = 1;
 		else
-			walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
+			f->hit |= collapse_one(c, &p);
+		/* each entry once, whatever a fault puts there again [tdp_iter.c: try_step_down] */
+		walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
 		STEP("recover:entry");
 		if (!must_yield(c))
 			continue;

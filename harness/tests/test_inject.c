@@ -134,6 +134,8 @@ static const struct broken broken[] = {
 	{ "pml-off-by-one", EPT, NULL, HARVESTED, NULL },
 	{ "skip-uf-zap", V3 " x86-uf-v2 " SEAN " arm64-james-v2", NULL, UF_SET, NULL },
 	{ "skip-uf-zap", V3 "+invalidate=inv-changed-hook", NULL, UF_SET, "I20" },
+	{ "uf-hook-first", V3 "+machine=npt+recovery=rec-inplace+slot-flush=zap-slot-leafs", NULL, THP
+	  SLOT("log") "op user_bit map=b0 page=1 value=1\n" PAR BOTH UF JOIN, NULL },
 	{ "selective-misses-last", V3 "+invalidate=inv-selective " SEAN "+invalidate=inv-selective", NULL,
 	  MAP SLOT("none") BIT_1 "op user_bit map=b0 page=1 value=1\n" PAR
 	  "guest write vcpu=0 gpa=0x5000 repeat=2\n" UF JOIN, NULL },
@@ -236,32 +238,43 @@ START_TEST(every_invariant_can_be_broken)
 }
 END_TEST
 
-/* What no invariant forbids: the exit comes, but the host has been asked for the page first. */
-static bool host_has_page_after_exit(const char *policy, const char *inject)
+/* ---- what no invariant forbids ----------------------------------------------------------------- */
+
+/* Logging on and off over a huge page; beyond the small geometries. */
+#define BIG                                                                                        \
+	"host map name=m0 size=0x200000 backing=thp\n"                                             \
+	"op set_region slot=0 size=0x200000 map=m0+0x0 gpa=0x0 flags=log\n"                        \
+	"guest write vcpu=0 gpa=0x0\n"                                                             \
+	"op set_region slot=0 size=0x200000 map=m0+0x0 gpa=0x0 flags=none\n"
+
+/* Runs lines one after the other; what the last one showed. */
+static struct script *run(const char *policy, const char *inject, const char *text, GString *out)
 {
-	static const char *const lines[] = {
-		"host map name=m0 size=0x4000 backing=anon",
-		"op user_bit map=b0 page=0 value=1",
-		"op set_region slot=0 gpa=0x4000 size=0x4000 flags=uf map=m0+0x0 bitmap=b0",
-		"guest write vcpu=0 gpa=0x4000",
-	};
-	g_autofree char *keys = g_strdup_printf("scenario name=t code=0 inject=%s", inject);
-	g_autoptr(GString) out = g_string_new(NULL);
+	g_autofree char *head = g_strdup_printf("scenario name=t code=0 inject=%s", inject);
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 	struct lang_line l;
 	struct script *s;
-	bool has;
 
-	ck_assert(lang_parse_line(keys, "t", 1, &l, NULL));
+	ck_assert(lang_parse_line(head, "t", 1, &l, NULL));
 	s = script_new(&l.u.scenario, policy, NULL, NULL);
 	lang_line_clear(&l);
-	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+	for (size_t i = 0; *lines[i]; i++) {
 		g_string_truncate(out, 0);
 		ck_assert(lang_parse_line(lines[i], "t", 1, &l, NULL));
-		ck_assert(script_run_line(s, &l, NULL, out, NULL));
+		ck_assert_msg(script_run_line(s, &l, NULL, out, NULL), "%s", lines[i]);
 		lang_line_clear(&l);
 	}
+	return s;
+}
+
+/* The exit comes either way. */
+static bool host_has_page_after_exit(const char *policy, const char *inject)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	struct script *s = run(policy, inject, MAP BIT_1 UF ONCE, out);
+	bool has = hostmm_view(script_vm(s), script_vm(s)->st->maps[0].hva).present;
+
 	ck_assert_msg(strstr(out->str, "exit vcpu=0 userfault gpa=0x4000") != NULL, "%s", out->str);
-	has = hostmm_view(script_vm(s), script_vm(s)->st->maps[0].hva).present;
 	script_free(s);
 	return has;
 }
@@ -272,6 +285,18 @@ START_TEST(a_late_test_of_the_bit_asks_the_host_first)
 
 	ck_assert(!host_has_page_after_exit(policies[_i], "none"));
 	ck_assert(host_has_page_after_exit(policies[_i], "uf-test-late"));
+}
+END_TEST
+
+START_TEST(without_recovery_small_pages_stay)
+{
+	g_autoptr(GString) with = g_string_new(NULL);
+	g_autoptr(GString) without = g_string_new(NULL);
+
+	script_free(run(X86, "none", BIG, with));
+	script_free(run(X86, "skip-recovery", BIG, without));
+	ck_assert_ptr_nonnull(strstr(with->str, "sum 4k=0"));
+	ck_assert_ptr_null(strstr(without->str, "sum"));
 }
 END_TEST
 
@@ -288,6 +313,7 @@ int main(void)
 	tcase_add_test(explored, every_injection_is_shown);
 	tcase_add_test(explored, every_invariant_can_be_broken);
 	tcase_add_loop_test(explored, a_late_test_of_the_bit_asks_the_host_first, 0, 4);
+	tcase_add_test(explored, without_recovery_small_pages_stay);
 	suite_add_tcase(suite, explored);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
