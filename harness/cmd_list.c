@@ -105,13 +105,14 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	g_autoptr(GString) out = NULL;
 	g_autofree char *found = NULL;
 
-	if (!cmd_parse(&argc, &argv,
-		       "policies | axes | injections | invariants | profiles [NAME] | scenarios FILE",
-		       "Lists the policies and where they stand on the axes, the axes on which "
-		       "policies differ, the rules that can be broken, the invariants that "
-		       "explorations ask about, the cost profiles or one profile's parameters with "
-		       "their sources, or the scenarios of a file.",
-		       entries))
+	if (!cmd_parse(
+		    &argc, &argv,
+		    "policies | axes | injections | invariants | profiles [NAME] | scenarios FILE",
+		    "Lists the policies and where they stand on the axes, the axes on which "
+		    "policies differ, the rules that can be broken, the invariants that "
+		    "explorations ask about, the cost profiles or one profile's parameters with "
+		    "their sources, or the scenarios of a file.",
+		    entries))
 		return CMD_USAGE;
 	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
 		return list_scenarios(argv[2]);

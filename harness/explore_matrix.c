@@ -130,8 +130,8 @@ static void print_injection(const struct explore_matrix *m, const GPtrArray *cel
 		if (c->inject != i)
 			continue;
 		g_string_append_printf(out, "%-26s %-10s %-18s %9" G_GUINT64_FORMAT " %5u\n",
-				       n++ ? "" : injection_name(i), inv_name(c->inv),
-				       c->scenario, c->states, c->moves);
+				       n++ ? "" : injection_name(i), inv_name(c->inv), c->scenario,
+				       c->states, c->moves);
 	}
 	if (n == 0 && m->explored[i])
 		g_string_append_printf(out,

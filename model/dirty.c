@@ -251,7 +251,9 @@ static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu, bool un
 	const struct vcpu *v = &vm->vcpus[vcpu];
 	struct ring_entry *e = ring_at(vm, vcpu, v->ring_reset);
 
-	return v->ring_reset != v->ring_dirty && (unseen || e->flags == RING_ENTRY_HARVESTED) ? e : NULL;
+	return v->ring_reset != v->ring_dirty && (unseen || e->flags == RING_ENTRY_HARVESTED)
+		       ? e
+		       : NULL;
 }
 
 /* User space reads all rings, each up to its producer. */

@@ -538,9 +538,8 @@ PROC(commit_memory_region)
 	}
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
-			words_free(c->vm, injects(c, INJ_BITMAP_LEAK)
-						  ? 0
-						  : c->vm->slots[f->slot].bitmap);
+			words_free(c->vm,
+				   injects(c, INJ_BITMAP_LEAK) ? 0 : c->vm->slots[f->slot].bitmap);
 		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
 			track_free_arrays(c->vm, f->slot);
 		userfault_overlay_free(c->vm, f->slot, f->slot2);

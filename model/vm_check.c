@@ -152,6 +152,6 @@ bool vm_check(const struct vm *vm, const char **why)
 	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++)
 		if (!check_sets(vm, as, why))
 			return false;
-	return check_locks(vm, why) && check_counts(vm, why) &&
-	       vm_check_tables(vm, why) && check_leaves(vm, why);
+	return check_locks(vm, why) && check_counts(vm, why) && vm_check_tables(vm, why) &&
+	       check_leaves(vm, why);
 }
