@@ -36,6 +36,7 @@ enum cmd_exit cmd_fail(enum cmd_exit code, const char *command, const char *form
 	G_GNUC_PRINTF(3, 4);
 
 enum cmd_exit cmd_conform(int argc, char **argv);
+enum cmd_exit cmd_diff_policy(int argc, char **argv);
 enum cmd_exit cmd_explore(int argc, char **argv);
 enum cmd_exit cmd_list(int argc, char **argv);
 enum cmd_exit cmd_replay(int argc, char **argv);

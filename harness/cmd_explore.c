@@ -228,7 +228,7 @@ static bool parse(int *argc, char ***argv, struct options *o)
 		{ "scenario", 's', 0, G_OPTION_ARG_STRING, &o->scenario, "Explore only this one",
 		  "NAME" },
 		{ "inject", 'i', 0, G_OPTION_ARG_STRING, &o->inject,
-		  "Break a rule: one of 's2sim list policies'", "NAME" },
+		  "Break a rule: one of 's2sim list injections'", "NAME" },
 		{ "geom", 'g', 0, G_OPTION_ARG_STRING, &o->geom,
 		  "Small granule, such as ept-1x3: index bits and levels", "G" },
 		{ "invariants", 0, 0, G_OPTION_ARG_STRING, &o->invariants,

@@ -93,16 +93,26 @@ static enum cmd_exit list_invariants(void)
 
 enum cmd_exit cmd_list(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		void (*print)(GString *out);
+	} lists[] = {
+		{ "policies", policy_list },
+		{ "axes", policy_list_axes },
+		{ "injections", policy_list_injections },
+	};
 	const GOptionEntry entries[] = { G_OPTION_ENTRY_NULL };
 	g_autoptr(GString) out = NULL;
 	g_autofree char *found = NULL;
 
-	if (!cmd_parse(&argc, &argv,
-		       "policies | axes | invariants | profiles [NAME] | scenarios FILE",
-		       "Lists the policies, the axes on which policies differ, the invariants that "
-		       "explorations ask about, the cost profiles or one profile's parameters with "
-		       "their sources, or the scenarios of a file.",
-		       entries))
+	if (!cmd_parse(
+		    &argc, &argv,
+		    "policies | axes | injections | invariants | profiles [NAME] | scenarios FILE",
+		    "Lists the policies and where they stand on the axes, the axes on which "
+		    "policies differ, the rules that can be broken, the invariants that "
+		    "explorations ask about, the cost profiles or one profile's parameters with "
+		    "their sources, or the scenarios of a file.",
+		    entries))
 		return CMD_USAGE;
 	if (argc == 3 && strcmp(argv[1], "scenarios") == 0)
 		return list_scenarios(argv[2]);
@@ -111,14 +121,15 @@ enum cmd_exit cmd_list(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "invariants") == 0)
 		return list_invariants();
 	out = g_string_new(NULL);
-	/* One list names the bases, the presets and the axes with their variants. */
-	if (argc == 2 && (strcmp(argv[1], "policies") == 0 || strcmp(argv[1], "axes") == 0)) {
-		policy_list(out);
+	for (size_t i = 0; argc == 2 && i < G_N_ELEMENTS(lists); i++) {
+		if (strcmp(argv[1], lists[i].name) != 0)
+			continue;
+		lists[i].print(out);
 		return write_out(out);
 	}
 	found = g_strjoinv(" ", argv + 1);
 	return cmd_fail(CMD_USAGE, "list",
-			"operands, expected policies, axes, invariants, profiles [NAME] or "
-			"scenarios FILE, found '%s'",
+			"operands, expected policies, axes, injections, invariants, profiles "
+			"[NAME] or scenarios FILE, found '%s'",
 			found);
 }

@@ -255,7 +255,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 	unsigned int n = moves_list(r->start.moves, w->parent, list);
 	struct found f = { .from = at->number };
 
-	if (n == 0 && !moves_done(r->start.moves, w->parent)) {
+	if (n == 0 && (r->mask >> INV_PROG & 1) && !moves_done(r->start.moves, w->parent)) {
 		f.inv = INV_PROG;
 		f.why = explore_deadlock;
 		f.gfn = UINT64_MAX;

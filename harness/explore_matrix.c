@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "model/inject.h"
+
 enum {
 	AGAIN_STATES = 200000, /* who notices later is looked for so far */
 };
@@ -72,7 +74,7 @@ static bool add_one(struct explore_matrix *m, const struct explore_cfg *cfg, uns
 	struct explore_cfg own = *cfg;
 	bool later = false;
 
-	g_strlcpy(s.inject, policy_injection_name(inject), sizeof(s.inject));
+	g_strlcpy(s.inject, injection_name(inject), sizeof(s.inject));
 	own.scenario = &s;
 	own.invariants = &mask;
 	m->explored[inject]++;
@@ -100,7 +102,7 @@ bool explore_matrix_add(struct explore_matrix *m, const struct explore_cfg *cfg,
 		return false;
 	m->scenarios++;
 	for (unsigned int i = 0; i < NR_INJECTIONS; i++)
-		if (policy_injection_applies(i, rules.arch) && !add_one(m, cfg, i, error))
+		if (injection_applies(i, rules.arch) && !add_one(m, cfg, i, error))
 			return false;
 	return true;
 }
@@ -128,13 +130,13 @@ static void print_injection(const struct explore_matrix *m, const GPtrArray *cel
 		if (c->inject != i)
 			continue;
 		g_string_append_printf(out, "%-26s %-10s %-18s %9" G_GUINT64_FORMAT " %5u\n",
-				       n++ ? "" : policy_injection_name(i), inv_name(c->inv),
-				       c->scenario, c->states, c->moves);
+				       n++ ? "" : injection_name(i), inv_name(c->inv), c->scenario,
+				       c->states, c->moves);
 	}
 	if (n == 0 && m->explored[i])
 		g_string_append_printf(out,
 				       "%-26s not noticed in %" G_GUINT64_FORMAT " scenarios\n",
-				       policy_injection_name(i), m->explored[i]);
+				       injection_name(i), m->explored[i]);
 }
 
 bool explore_matrix_print(const struct explore_matrix *m, GString *out)

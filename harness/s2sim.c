@@ -22,7 +22,9 @@ static const struct {
 	{ "explore", "FILE", "every order of a small scenario's steps: do the invariants hold",
 	  cmd_explore },
 	{ "conform", "LOG...", "replay recorded logs and compare each observation", cmd_conform },
-	{ "list", "WHAT", "what there is: policies, axes, the scenarios of a file", cmd_list },
+	{ "list", "WHAT", "what there is: policies, axes, injections, the scenarios of a file",
+	  cmd_list },
+	{ "diff-policy", "A B", "the axes in which two policies differ", cmd_diff_policy },
 };
 
 static void print_usage(FILE *to)
@@ -30,7 +32,7 @@ static void print_usage(FILE *to)
 	fprintf(to, "usage: s2sim COMMAND [OPTION...] ...\n"
 		    "       s2sim --help | --version\n\ncommands:\n");
 	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
-		fprintf(to, "  %-8s %-8s %s\n", commands[i].name, commands[i].synopsis,
+		fprintf(to, "  %-11s %-7s %s\n", commands[i].name, commands[i].synopsis,
 			commands[i].summary);
 	fprintf(to, "\n's2sim COMMAND --help' lists a command's options.\n"
 		    "exit codes: 0 fine, 1 a finding, 2 bad usage or input, 3 an internal check "
@@ -64,7 +66,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return (int)commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr,
-		"s2sim: unknown command, expected one of run replay explore conform list, found '%s'\n",
+		"s2sim: unknown command, expected one of run replay explore conform list "
+		"diff-policy, "
+		"found '%s'\n",
 		argv[1]);
 	return CMD_USAGE;
 }

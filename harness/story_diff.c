@@ -232,6 +232,9 @@ static void diff_notes(struct diff *d)
 		case NOTE_WARN:
 			say(d, true, "WARN: %s", n->what);
 			break;
+		case NOTE_MMIO:
+			say(d, true, "the MMIO entry of gfn=" HEX " is honoured", n->gfn);
+			break;
 		case NOTE_EXIT: /* an observation, as the harvests are */
 		case NOTE_REPORTED:
 		case NOTE_ASKED:

@@ -136,6 +136,11 @@ static int map_break(struct pt *pt, const struct visit_arg *a, const struct visi
 	op->phase = (uint8_t)phase;
 	if (!a->cfg->locked_marker && !pte_is_present(pt->fmt, v->old))
 		return V_MAKE;
+	if (a->cfg->no_break && pte_is_present(pt->fmt, v->old)) {
+		if (phase == PH_LEAF && pte_is_table(pt->fmt, v->old, v->height))
+			op->held = pt_table_of(pt, v->old);
+		return V_MAKE;
+	}
 	tlbi_for(pt, a, v);
 	wk->pte_cmpxchg += a->cfg->locked_marker;
 	if (pte_is_table(pt->fmt, v->old, v->height)) {

@@ -35,6 +35,7 @@ struct s2_cfg {
 	bool locked_marker;  /* 6.2+: break leaves LOCKED, not 0; freed tables wait for RCU */
 	bool range_ops;      /* 6.6+: range TLBI for broken tables, deferred unmap TLBI */
 	uint32_t cache_line; /* bytes */
+	bool no_break;       /* wrong: map() replaces valid entries at once, against I-PT1 */
 };
 
 enum s2_tlbi_kind {

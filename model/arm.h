@@ -16,6 +16,7 @@ static inline struct s2_cfg vm_s2_cfg(const struct vm *vm)
 		.locked_marker = r->s2_locked_marker,
 		.range_ops = r->s2_range_ops,
 		.cache_line = 64,
+		.no_break = r->inject == INJ_NO_BREAK,
 	};
 }
 

@@ -6,6 +6,7 @@
 
 #include "model/arm.h"
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/userfault.h"
 
 static bool is_write(const struct l_fault *f)
@@ -45,7 +46,9 @@ PROC(arm_abort)
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, 0, f->gfn);
 	STEP("guest_abort:slot");
-	if (!f->slot || (c->vm->slots[f->slot].flags & MEMSLOT_INVALID) ||
+	if (!f->slot ||
+	    ((c->vm->slots[f->slot].flags & MEMSLOT_INVALID) &&
+	     !injects(c, INJ_MAP_INVALID_SLOT)) ||
 	    (is_write(f) && (c->vm->slots[f->slot].flags & MEM_READONLY))) {
 		srcu_exit(c);
 		RETURN(RET_PF_EMULATE);
@@ -69,7 +72,7 @@ static unsigned int vma_height(const struct ctx *c, const struct l_fault *f, boo
 	bool uf = (s->flags & MEM_USERFAULT) && c->rules->uf_size != UF_SIZE_FREE &&
 		  c->rules->uf_size != UF_SIZE_IF_CLEAR;
 
-	*force_pte = slot_logs(s) || uf;
+	*force_pte = (slot_logs(s) && !injects(c, INJ_HUGE_LOGGED)) || uf;
 	if (*force_pte || v.map < 0 || !hostmm_is_hugetlb(c->vm, hva))
 		return 0;
 	h = c->vm->st->maps[v.map].backing == HOST_HUGE1G ? 2 : 1;
@@ -93,8 +96,18 @@ static unsigned int thp_height(const struct ctx *c, const struct l_fault *f)
 
 static bool is_stale(const struct ctx *c, const struct l_fault *f)
 {
-	return c->rules->inject != INJ_SKIP_RETRY_CHECK &&
-	       (c->vm->st->mmu_invalidate_in_progress || c->vm->st->mmu_invalidate_seq != f->seq);
+	uint64_t changed = c->vm->st->mmu_invalidate_seq ^ f->seq;
+
+	if (injects(c, INJ_SKIP_RETRY_CHECK))
+		return false;
+	return c->vm->st->mmu_invalidate_in_progress ||
+	       (injects(c, INJ_SEQ_ONE_BIT) ? changed & 1 : changed) != 0;
+}
+
+/* Asked under mmu_lock; f->result is the answer from before it was taken. */
+static bool must_retry(const struct ctx *c, const struct l_fault *f)
+{
+	return injects(c, INJ_RETRY_BEFORE_LOCK) ? f->result : is_stale(c, f);
 }
 
 /*
@@ -121,7 +134,8 @@ PROC(user_mem_abort)
 	}
 	f->seq = c->vm->st->mmu_invalidate_seq;
 	STEP("user_mem_abort:seq");
-	f->result = (int8_t)userfault_test(c, f->slot, f->gfn, is_write(f));
+	if (!injects(c, INJ_UF_TEST_LATE))
+		f->result = (int8_t)userfault_test(c, f->slot, f->gfn, is_write(f));
 	if (f->result != 0)
 		RETURN(f->result < 0 ? f->result : RET_PF_USER);
 	STEP("user_mem_abort:userfault");
@@ -132,9 +146,17 @@ PROC(user_mem_abort)
 		struct gup_page p = gup_take(c);
 
 		f->pfn = p.pfn;
-		f->map_writable = p.writable && !(c->vm->slots[f->slot].flags & MEM_READONLY) &&
-				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]));
+		f->map_writable = p.writable &&
+				  (!(c->vm->slots[f->slot].flags & MEM_READONLY) ||
+				   injects(c, INJ_RO_WRITABLE)) &&
+				  (is_write(f) || !slot_logs(&c->vm->slots[f->slot]) ||
+				   injects(c, INJ_READ_WRITABLE));
 	}
+	if (injects(c, INJ_UF_TEST_LATE) && userfault_test(c, f->slot, f->gfn, is_write(f)) == 1)
+		RETURN(RET_PF_USER);
+	if (injects(c, INJ_WRONG_FRAME))
+		f->pfn = align_down_u64(f->pfn, geom_pages(&c->vm->cfg->geom, 1));
+	f->result = injects(c, INJ_RETRY_BEFORE_LOCK) && is_stale(c, f);
 	CALL_WITH(takes_read_lock(c, f) ? P_s2_fault_shared : P_s2_fault_exclusive, f);
 	if (c->me->ret == 0 && f->map_writable && c->rules->s2_mark_after_unlock)
 		mark_page_dirty(c, f->slot, f->gfn);
@@ -185,7 +207,7 @@ static void start_op(struct ctx *c, const struct l_fault *f, enum s2_op_kind kin
 PROC(s2_fault)
 {
 	BEGIN(l_fault);
-	if (is_stale(c, f))
+	if (must_retry(c, f))
 		RETURN(-EAGAIN);
 	if (f->req == 0 && !f->tries) {
 		if (is_perm(f) && f->goal > 0) {
@@ -202,11 +224,13 @@ PROC(s2_fault)
 		start_op(c, f, S2_OP_RELAX, 1);
 		CALL(P_s2_op, l_req, 0);
 		f->result = (int8_t)(c->me->ret != 0);
-		CALL(P_s2_tlbi, l_tlbi,
-		     .t = { .gfn = f->gfn,
-			    .pages = 1,
-			    .kind = c->rules->s2_relax_local ? S2_TLBI_IPA_NSH : S2_TLBI_IPA,
-			    .level = c->vm->scratch[c->me_nr].s2.tlbi.level });
+		if (!injects(c, INJ_SKIP_RELAX_TLBI))
+			CALL(P_s2_tlbi, l_tlbi,
+			     .t = { .gfn = f->gfn,
+				    .pages = 1,
+				    .kind = c->rules->s2_relax_local ? S2_TLBI_IPA_NSH
+								     : S2_TLBI_IPA,
+				    .level = c->vm->scratch[c->me_nr].s2.tlbi.level });
 		c->me->ret = f->result ? -EAGAIN : 0;
 	} else {
 		start_op(c, f, S2_OP_MAP, geom_pages(&c->vm->cfg->geom, f->req));

@@ -8,6 +8,7 @@
 
 #include "model/arm.h"
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/userfault.h"
 #include "model/vtlb.h"
 
@@ -45,7 +46,7 @@ static void count_tlbi(struct ctx *c, const struct s2_tlbi *t)
 PROC(s2_tlbi)
 {
 	BEGIN(l_tlbi);
-	if (c->rules->inject == INJ_SKIP_TLBI)
+	if (injects(c, INJ_SKIP_TLBI))
 		RETURN(0);
 	emit(c, &(struct event){ .kind = EV_TLBI,
 				 .gfn = f->t.gfn,
@@ -59,7 +60,8 @@ PROC(s2_tlbi)
 	for (f->pe = 0; f->pe < c->vm->cfg->nr_vcpus; f->pe++) {
 		if (f->t.kind == S2_TLBI_IPA_NSH && f->pe != c->me_nr)
 			continue;
-		vtlb_tlbi(c, f->pe, &f->t);
+		if (!injects(c, INJ_TLBI_STAGE_1))
+			vtlb_tlbi(c, f->pe, &f->t);
 		STEP(tlbi_effect_label);
 	}
 	c->work.dsb++;
@@ -74,10 +76,20 @@ PROC(s2_tlbi)
 	END;
 }
 
+/* The TLBI that an operation asks for is one that it gets. */
+static bool wants_tlbi(const struct ctx *c, const struct s2_op *op)
+{
+	if (injects(c, INJ_SKIP_TABLE_TLBI) && op->kind == S2_OP_UNMAP && op->held)
+		return false; /* it holds the table that it is about to free */
+	return !injects(c, INJ_TLBI_FIRST);
+}
+
 /* Carries the actor's operation on to its end; -EAGAIN, -ENOMEM or 0. */
 PROC(s2_op)
 {
 	BEGIN(l_req);
+	if (injects(c, INJ_TLBI_FIRST))
+		CALL(P_s2_tlbi, l_tlbi, .t = { .kind = S2_TLBI_VMID, .level = S2_LEVEL_NONE });
 	for (;;) {
 		{
 			struct s2_cfg cfg = vm_s2_cfg(c->vm);
@@ -86,9 +98,9 @@ PROC(s2_op)
 					   c->vm->cfg->walk_budget, &c->work);
 		}
 		STEP("s2_op:entry");
-		if (f->req == S2_TLBI)
+		if (f->req == S2_TLBI && wants_tlbi(c, &c->vm->scratch[c->me_nr].s2))
 			CALL(P_s2_tlbi, l_tlbi, .t = c->vm->scratch[c->me_nr].s2.tlbi);
-		else if (f->req != S2_STEP && f->req != S2_BUDGET)
+		if (f->req != S2_TLBI && f->req != S2_STEP && f->req != S2_BUDGET)
 			break;
 	}
 	if (c->vm->scratch[c->me_nr].s2.deferred) {
@@ -279,8 +291,7 @@ PROC(act_s2_wrprot)
 	f->hit = c->me->ret > 0;
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	QUIET_STEP("wp_memory_region:unlock");
-	if (c->rules->inject != INJ_SKIP_ENABLE_FLUSH &&
-	    (c->rules->log_flush == DL_UPSTREAM || f->hit))
+	if (!injects(c, INJ_SKIP_ENABLE_FLUSH) && (c->rules->log_flush == DL_UPSTREAM || f->hit))
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot);
 	RETURN(0);
 	END;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 
@@ -88,16 +89,23 @@ static void count_user_pages(struct ctx *c, uint32_t slot, const uint64_t *words
 PROC(sync_dirty_log)
 {
 	BEGIN(l_req);
-	if (c->rules->pml)
+	if (c->rules->pml && !injects(c, INJ_SKIP_PML_KICK))
 		CALL(P_make_all_cpus_request, l_req, 0);
 	RETURN(0);
 	END;
 }
 
-/* Re-arms the pages of one word; mmu_lock is held for write.  Return: an entry was changed. */
+/*
+ * Re-arms the pages of one word, or of a batch of ring entries (f->flag); mmu_lock is held for write.
+ * Return: an entry was changed.
+ */
 PROC(log_masked)
 {
 	BEGIN(l_range);
+	if (injects(c, f->flag ? INJ_SKIP_RING_REARM : INJ_SKIP_REARM))
+		RETURN(0);
+	if (injects(c, INJ_LOG_WRONG_BASE))
+		f->start -= c->vm->slots[f->slot].base_gfn;
 	emit(c, &(struct event){ .kind = EV_CALL,
 				 .name = CALL_ENABLE_LOG_MASKED,
 				 .n = f->start - c->vm->slots[f->slot].base_gfn,
@@ -118,7 +126,7 @@ static bool needs_flush(const struct rules *r, bool modified)
 PROC(harvest_flush)
 {
 	BEGIN(l_range);
-	if (c->rules->inject == INJ_SKIP_HARVEST_FLUSH)
+	if (injects(c, INJ_SKIP_HARVEST_FLUSH))
 		RETURN(0);
 	if (c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_memslot, l_range, .slot = f->slot, .flag = 1);
@@ -156,12 +164,17 @@ PROC(get_dirty_log)
 		c->work.bitmap_word++;
 		if (!f->word)
 			continue;
-		c->vm->words[f->base + f->i] = 0;
+		if (injects(c, INJ_HARVEST_TWO_STEPS))
+			STEP("get_dirty_log:read");
+		if (!injects(c, INJ_REARM_FIRST))
+			c->vm->words[f->base + f->i] = 0;
 		c->vm->words[f->base + f->n + f->i] = f->word;
 		STEP("get_dirty_log:exchange");
 		CALL(P_log_masked, l_range, .slot = f->slot, .n = f->word,
 		     .start = c->vm->slots[f->slot].base_gfn + 64ULL * f->i);
 		f->any |= needs_flush(c->rules, c->me->ret > 0);
+		if (injects(c, INJ_REARM_FIRST))
+			c->vm->words[f->base + f->i] = 0;
 	}
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("get_dirty_log:unlock");
@@ -232,13 +245,15 @@ static struct ring_entry *ring_at(const struct vm *vm, uint32_t vcpu, uint32_t i
 	return &vm->rings[(uint64_t)vcpu * size + (i & (size - 1))];
 }
 
-/* Oldest entry of a vCPU's ring that waits for its reset; NULL none. */
-static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu)
+/* Oldest entry of a vCPU's ring that waits for its reset; @unseen: harvested or not; NULL none. */
+static struct ring_entry *next_entry(const struct vm *vm, uint32_t vcpu, bool unseen)
 {
 	const struct vcpu *v = &vm->vcpus[vcpu];
 	struct ring_entry *e = ring_at(vm, vcpu, v->ring_reset);
 
-	return v->ring_reset != v->ring_dirty && e->flags == RING_ENTRY_HARVESTED ? e : NULL;
+	return v->ring_reset != v->ring_dirty && (unseen || e->flags == RING_ENTRY_HARVESTED)
+		       ? e
+		       : NULL;
 }
 
 /* User space reads all rings, each up to its producer. */
@@ -294,11 +309,14 @@ static bool join_batch(struct l_log *f, uint64_t offset)
  */
 static bool take_batch(struct ctx *c, struct l_log *f)
 {
-	struct ring_entry *e = next_entry(c->vm, f->i);
+	/* once behind what was harvested, so that the ioctl comes to an end */
+	bool unseen = injects(c, INJ_RING_UNSEEN) && !f->flag;
+	struct ring_entry *e = next_entry(c->vm, f->i, unseen);
 	uint32_t slot_arg;
 
 	if (!e)
 		return false;
+	f->flag |= e->flags != RING_ENTRY_HARVESTED;
 	slot_arg = e->slot;
 	f->word = e->offset;
 	f->mask = 0;
@@ -306,7 +324,7 @@ static bool take_batch(struct ctx *c, struct l_log *f)
 		*e = (struct ring_entry){ .flags = RING_ENTRY_FREE };
 		c->vm->vcpus[f->i].ring_reset++;
 		f->n++;
-		e = next_entry(c->vm, f->i);
+		e = next_entry(c->vm, f->i, unseen);
 	}
 	f->slot = memslot_by_id(c->vm, slot_arg >> 16, memslots_active(c->vm, slot_arg >> 16),
 				(uint16_t)slot_arg);
@@ -333,7 +351,7 @@ PROC(reset_dirty_rings)
 				continue;
 			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 			lock_take_write(c, OBJ_MMU_LOCK);
-			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask,
+			CALL(P_log_masked, l_range, .slot = f->slot, .n = f->mask, .flag = 1,
 			     .start = c->vm->slots[f->slot].base_gfn + f->word);
 			f->any |= needs_flush(c->rules, c->me->ret > 0);
 			lock_drop_write(c, OBJ_MMU_LOCK);
@@ -343,6 +361,8 @@ PROC(reset_dirty_rings)
 	}
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	STEP("reset_rings:unlock");
+	if (injects(c, INJ_SKIP_RING_FLUSH))
+		RETURN(f->n);
 	if (f->any && c->rules->arch == PT_ARM64)
 		CALL(P_s2_flush_vmid, l_range, 0);
 	else if (f->any)

@@ -64,6 +64,7 @@ enum note_kind {
 	NOTE_LOGGED,   /* the hardware set D of a page whose slot is logged: gfn */
 	NOTE_CLOSED,   /* readers of the slot set before the last swap have left */
 	NOTE_WARN,     /* a path that the kernel guards with a WARN: what */
+	NOTE_MMIO,     /* an MMIO entry was honoured: gfn, n=its generation, pfn=the current one */
 };
 
 struct note {
@@ -88,14 +89,14 @@ struct ctx {
 	uint16_t woke[WOKE_MAX]; /* objects whose waiters may have become enabled */
 	uint8_t nr_woke;
 	uint8_t nr_picks;
-	uint8_t locks;    /* bit per lock taken or dropped */
-	int ret;          /* of the line that a move ended, see moves.h */
-	bool finished;    /* it ended one */
-	uint16_t pick;    /* answer to the next pick() */
-	uint16_t pick_of; /* how many answers the step's pick() had; 0: it had none */
-	uint8_t nr_notes; /* of this step */
+	uint8_t locks;        /* bit per lock taken or dropped */
+	int ret;              /* of the line that a move ended, see moves.h */
+	bool finished;        /* it ended one */
+	uint16_t pick;        /* answer to the next pick() */
+	uint16_t pick_of;     /* how many answers the step's pick() had; 0: it had none */
+	uint8_t nr_notes;     /* of this step */
 	const char *short_of; /* of the scope of an exploration: what was used up; or NULL */
-	struct note *notes; /* NOTES_MAX of them; NULL: nobody reads them */
+	struct note *notes;   /* NOTES_MAX of them; NULL: nobody reads them */
 	/* where events go; NULL in exploration */
 	void (*event)(void *arg, const struct event *e);
 	void *event_arg;

@@ -491,6 +491,7 @@ static void ghost_note(struct transition *t, const struct note *n)
 		break;
 	case NOTE_EXIT:
 	case NOTE_LOGGED:
+	case NOTE_MMIO:
 	case NOTE_WARN:
 		break;
 	}

@@ -29,6 +29,8 @@ bool inv_slot(const struct transition *t, struct witness *w)
 {
 	const struct note *n = inv_retired(t);
 
+	if (n && !memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn))
+		return inv_fail(w, n->gfn, "an access completed to a page that is in no slot");
 	return !n || !(t->after->ghost->removed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
 			"an access completed to a page whose slot was removed by an ioctl that has "

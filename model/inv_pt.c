@@ -412,5 +412,5 @@ static bool is_held(const struct vm *vm)
 
 bool inv_i23(const struct transition *t, struct witness *w)
 {
-	return !is_held(t->before) || is_held(t->after) || pt_check(&t->after->pt, &w->why);
+	return !is_held(t->before) || is_held(t->after) || vm_check_tables(t->after, &w->why);
 }

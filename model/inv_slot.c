@@ -279,7 +279,7 @@ bool inv_i27(const struct transition *t, struct witness *w)
 }
 
 /* A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots. */
-bool inv_i18(const struct transition *t, struct witness *w)
+bool inv_mmio(const struct transition *t, struct witness *w)
 {
 	for (unsigned int i = 0; i < t->c->nr_notes; i++) {
 		const struct note *n = &t->c->notes[i];

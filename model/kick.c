@@ -6,22 +6,23 @@
  */
 #include "model/kick.h"
 
+#include "model/inject.h"
 #include "model/procs.h"
 
 /* Request bit, then mode IN_GUEST -> EXITING; says whether an IPI is needed.  Only who asked to wait does. */
 static bool request_one(struct ctx *c, uint32_t v, const struct l_req *f)
 {
 	struct vcpu *vcpu = &c->vm->vcpus[v];
-	bool ipi = vcpu->mode != OUTSIDE_GUEST_MODE;
+	bool ipi = vcpu->mode != OUTSIDE_GUEST_MODE && !f->outside;
 
 	vcpu->requests |= f->req;
-	if (vcpu->mode == IN_GUEST_MODE)
+	if (vcpu->mode == IN_GUEST_MODE && ipi)
 		vcpu->mode = EXITING_GUEST_MODE;
 	wake(c, (uint16_t)(OBJ_VCPU0 + v));
 	if (!ipi || v == c->me_nr)
 		return false;
 	vcpu->kicked = 1;
-	if (f->wait)
+	if (f->wait && !injects(c, INJ_SKIP_ACKS))
 		vcpu->acks_for |= BIT(c->me_nr);
 	c->work.ipi++;
 	return true;
@@ -31,11 +32,15 @@ PROC(make_all_cpus_request)
 {
 	BEGIN(l_req);
 	for (f->i = 0; f->i < c->vm->cfg->nr_vcpus; f->i++) {
+		if (injects(c, INJ_MODE_FIRST)) {
+			f->outside = c->vm->vcpus[f->i].mode == OUTSIDE_GUEST_MODE;
+			STEP("make_all_cpus_request:mode");
+		}
 		if (request_one(c, f->i, f))
 			f->sent = f->wait;
 		STEP("make_all_cpus_request:send");
 	}
-	if (f->sent && f->wait)
+	if (f->sent && f->wait && !injects(c, INJ_SKIP_ACKS))
 		AWAIT(W_ACKS, OBJ_ACKS, 0);
 	RETURN(f->sent);
 	END;
@@ -71,6 +76,8 @@ bool rcu_rule_enabled(const struct vm *vm)
 {
 	const struct epoch *e = &vm->st->rcu;
 
+	if (vm->cfg->rules.inject == INJ_FREE_AT_ONCE)
+		return vm->st->deferred != 0;
 	return vm->st->grace ? e->count[!e->idx] == 0 : vm->st->deferred != 0;
 }
 
@@ -78,6 +85,10 @@ void rcu_rule(struct ctx *c)
 {
 	struct vm_state *st = c->vm->st;
 
+	if (injects(c, INJ_FREE_AT_ONCE)) {
+		pt_free_list(&c->vm->pt, &st->deferred, &c->work);
+		return;
+	}
 	if (!st->grace) {
 		st->grace = st->deferred;
 		st->deferred = 0;

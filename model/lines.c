@@ -288,7 +288,8 @@ static bool start_param(struct lines *s, const struct lang_param *p, uint32_t a,
 }
 
 /* Where the bits are attributes that KVM keeps the line is an ioctl, else a store of user space. */
-static bool start_user_bit(struct lines *s, const struct lang_user_bit *b, uint32_t a, GError **error)
+static bool start_user_bit(struct lines *s, const struct lang_user_bit *b, uint32_t a,
+			   GError **error)
 {
 	uint32_t words = find_bitmap(s, b->map, b->page + b->n);
 

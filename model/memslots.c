@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/track.h"
 
 enum {
@@ -150,6 +151,8 @@ static bool height_allowed(const struct vm *vm, const struct memslot *s, gfn_t g
 
 	if (((s->base_gfn ^ (s->hva >> vm->cfg->geom.page_shift)) & (pages - 1)) != 0)
 		return false;
+	if (vm->cfg->rules.inject == INJ_SLOT_EDGE)
+		return true;
 	return base >= s->base_gfn && base + pages <= s->base_gfn + s->npages &&
 	       !track_any(vm, s, base, pages);
 }
@@ -188,7 +191,7 @@ void mark_page_dirty(struct ctx *c, uint32_t slot, gfn_t gfn)
 		c->vm->st->freed_slot_used++;
 		return;
 	}
-	if (!memslot_is_logging(s) || c->rules->inject == INJ_SKIP_DIRTY_MARK)
+	if (!memslot_is_logging(s) || injects(c, INJ_SKIP_DIRTY_MARK))
 		return;
 	c->work.mark_dirty++;
 	if (c->vm->cfg->ring_entries && c->me_nr < c->vm->cfg->nr_vcpus)

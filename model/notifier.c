@@ -10,6 +10,7 @@
 
 #include "model/host_op.h"
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 
@@ -106,12 +107,14 @@ PROC(notifier_start)
 
 			invalidate_slot(c, f, r, !f->locked);
 			f->locked = 1;
-			CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = r.start,
-			     .end = r.end);
+			c->me->ret = 0;
+			if (!injects(c, INJ_SKIP_NOTIFIER_ZAP))
+				CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = r.start,
+				     .end = r.end - injects(c, INJ_NOTIFIER_SHORT));
 		}
-		f->hit |= c->me->ret > 0;
+		f->hit = c->me->ret > 0 || (f->hit && !injects(c, INJ_FLUSH_FORGOTTEN));
 	}
-	if (f->hit && c->rules->arch == PT_X86 && c->rules->inject != INJ_SKIP_NOTIFIER_FLUSH)
+	if (f->hit && c->rules->arch == PT_X86 && !injects(c, INJ_SKIP_NOTIFIER_FLUSH))
 		CALL(P_flush_remote_tlbs, l_req, 0);
 	if (f->locked)
 		lock_drop_write(c, OBJ_MMU_LOCK);

@@ -97,18 +97,6 @@ static const struct preset {
 	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return",
 	  "never return early: a logged slot is write-protected at every change; common flush" },
 };
-
-static const char *const injections[NR_INJECTIONS] = {
-	[INJ_NONE] = "none",
-	[INJ_SKIP_ZAP] = "skip-zap",
-	[INJ_SKIP_ENABLE_FLUSH] = "skip-enable-flush",
-	[INJ_SKIP_HARVEST_FLUSH] = "skip-harvest-flush",
-	[INJ_SKIP_NOTIFIER_FLUSH] = "skip-notifier-flush",
-	[INJ_SKIP_RETRY_CHECK] = "skip-retry-check",
-	[INJ_SKIP_SRCU_WAIT] = "skip-srcu-wait",
-	[INJ_SKIP_TLBI] = "skip-tlbi",
-	[INJ_SKIP_DIRTY_MARK] = "skip-dirty-mark",
-};
 /* clang-format on */
 
 static const struct base *base_find(const char *name)
@@ -116,18 +104,6 @@ static const struct base *base_find(const char *name)
 	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
 		if (strcmp(bases[i].name, name) == 0)
 			return &bases[i];
-	return NULL;
-}
-
-/* The variant that a word axis=variant names on the architecture of @r. */
-static const struct variant *variant_find(const struct rules *r, const char *word)
-{
-	const char *eq = strchr(word, '=');
-
-	for (const struct variant *v = policy_variants; eq && v->axis; v++)
-		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
-		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
-			return v;
 	return NULL;
 }
 
@@ -180,6 +156,7 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 		return false;
 	}
 	*out = base->rules;
+	out->base = (uint8_t)(base - bases + 1);
 	out->commit_base = out->commit;
 	for (unsigned int i = 1, used; words[i]; i += used) {
 		used = axis_apply(out, &words[i], error);
@@ -189,43 +166,19 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 	return true;
 }
 
-bool policy_set_injection(struct rules *r, const char *name, GError **error)
+const char *policy_base(const struct rules *r)
 {
-	for (size_t i = 0; i < NR_INJECTIONS; i++) {
-		if (strcmp(injections[i], name) == 0) {
-			r->inject = (uint8_t)i;
-			return true;
-		}
-	}
-	g_set_error(error, POLICY_ERROR, POLICY_ERROR_NAME,
-		    "inject: expected one of `list policies`, found '%s'", name);
-	return false;
+	return bases[r->base - 1].name;
 }
 
-const char *policy_injection_name(unsigned int i)
+bool policy_name(unsigned int i, struct policy_name *out)
 {
-	return injections[i];
-}
+	size_t nr_bases = G_N_ELEMENTS(bases), n = nr_bases + G_N_ELEMENTS(presets);
 
-bool policy_injection_applies(unsigned int i, enum pt_arch arch)
-{
-	return i != INJ_SKIP_TLBI || arch == PT_ARM64;
-}
-
-void policy_list(GString *out)
-{
-	g_string_append(out, "bases\n");
-	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
-		g_string_append_printf(out, "  %-24s %s\n", bases[i].name, bases[i].text);
-	g_string_append(out, "presets\n");
-	for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
-		g_string_append_printf(out, "  %-24s %s\n    = %s\n", presets[i].name,
-				       presets[i].text, presets[i].line);
-	g_string_append(out, "axes\n");
-	for (const struct variant *v = policy_variants; v->axis; v++)
-		g_string_append_printf(out, "  %s=%-*s %s\n", v->axis, (int)(33 - strlen(v->axis)),
-				       v->name, v->text);
-	g_string_append(out, "injections\n");
-	for (size_t i = 1; i < NR_INJECTIONS; i++)
-		g_string_append_printf(out, "  %s\n", injections[i]);
+	if (i < nr_bases)
+		*out = (struct policy_name){ bases[i].name, NULL, bases[i].text };
+	else if (i < n)
+		*out = (struct policy_name){ presets[i - nr_bases].name, presets[i - nr_bases].line,
+					     presets[i - nr_bases].text };
+	return i < n;
 }

@@ -254,22 +254,18 @@ struct rules {
 	int32_t trace_no_level;        /* how "no level hint" prints */
 
 	bool unrecorded; /* no recording of this base exists */
+	uint8_t base;    /* its number, from 1 on */
 
 	/* injection, 0 none */
 	uint8_t inject; /* enum injection */
 };
 
-/* Fault injections: each removes or swaps one rule. */
+/* Rules that can be taken out, see inject.def. */
 enum injection {
 	INJ_NONE,
-	INJ_SKIP_ZAP,            /* flush_shadow_memslot does nothing */
-	INJ_SKIP_ENABLE_FLUSH,   /* no flush after write-protecting */
-	INJ_SKIP_HARVEST_FLUSH,  /* no flush after GET or CLEAR */
-	INJ_SKIP_NOTIFIER_FLUSH, /* notifier zaps without flush */
-	INJ_SKIP_RETRY_CHECK,    /* faults ignore the invalidation sequence */
-	INJ_SKIP_SRCU_WAIT,      /* swap does not wait for readers */
-	INJ_SKIP_TLBI,           /* arm64: break without TLBI */
-	INJ_SKIP_DIRTY_MARK,     /* fault path forgets mark_page_dirty */
+#define X(id, name, where, invariant, variant, text) INJ_##id,
+#include "model/inject.def"
+#undef X
 	NR_INJECTIONS,
 };
 
@@ -290,12 +286,37 @@ bool policy_parse(const char *line, struct rules *out, GError **error);
 /* policy_set_injection() - @name "none" or one of the injections. */
 bool policy_set_injection(struct rules *r, const char *name, GError **error);
 
-/* Name of an enum injection; whether it means something for an architecture. */
-const char *policy_injection_name(unsigned int i);
-bool policy_injection_applies(unsigned int i, enum pt_arch arch);
-
-/* policy_list() - bases, presets, axes and injections as text, one a line. */
+/* policy_list() - bases, presets, where they stand on the axes, and the axes' variants, as text. */
 void policy_list(GString *out);
+
+/* policy_list_axes(), policy_list_injections() - a part of what there is, as text. */
+void policy_list_axes(GString *out);
+void policy_list_injections(GString *out);
+
+/* What an axis is about. */
+enum axis_kind {
+	AXIS_POLICY, /* what people propose and compare */
+	AXIS_KERNEL, /* in what else released kernels differ; a base stands for a choice of all */
+};
+
+/* The axes are numbered from 0 on. */
+unsigned int policy_nr_axes(void);
+const char *policy_axis(unsigned int axis);
+enum axis_kind policy_axis_kind(unsigned int axis);
+
+/* policy_variant() - where the rules stand on an axis; NULL: their architecture does not have it. */
+const char *policy_variant(const struct rules *r, unsigned int axis);
+
+/* policy_base() - name of the base that the rules began with. */
+const char *policy_base(const struct rules *r);
+
+/**
+ * policy_diff() - the axes in which two policies differ.
+ * @a, @b: policy lines.
+ * @out: a line for each such axis with both variants, none when there is no such axis.
+ * Return: how many, -1 with @error when one of the lines is wrong.
+ */
+int policy_diff(const char *a, const char *b, GString *out, GError **error);
 
 /* One decision of the commit hook. */
 struct commit_in {

@@ -13,6 +13,42 @@ void variant_apply(const struct variant *v, struct rules *r)
 		*((uint8_t *)r + v->offset) = v->value;
 }
 
+const struct variant *variant_find(const struct rules *r, const char *word)
+{
+	const char *eq = strchr(word, '=');
+
+	for (const struct variant *v = policy_variants; eq && v->axis; v++)
+		if (strlen(v->axis) == (size_t)(eq - word) && strcmp(v->name, eq + 1) == 0 &&
+		    strncmp(v->axis, word, (size_t)(eq - word)) == 0 && variant_is_for(v, r))
+			return v;
+	return NULL;
+}
+
+static const struct axis *axis_named(const char *name)
+{
+	for (unsigned int i = 0; i < policy_axes_len; i++)
+		if (strcmp(policy_axes[i].name, name) == 0)
+			return &policy_axes[i];
+	g_assert_not_reached();
+}
+
+bool variant_is(const struct variant *v, const struct rules *r)
+{
+	const struct axis *a;
+	struct rules with = *r;
+	bool same = true;
+
+	if (!variant_is_for(v, r))
+		return false;
+	if (!v->apply)
+		return *((const uint8_t *)r + v->offset) == v->value;
+	a = axis_named(v->axis);
+	variant_apply(v, &with);
+	for (unsigned int i = 0; i < a->nr_own; i++)
+		same &= *((const uint8_t *)r + a->own[i]) == *((const uint8_t *)&with + a->own[i]);
+	return same;
+}
+
 bool variant_is_for(const struct variant *v, const struct rules *r)
 {
 	return (v->where & (r->arch == PT_X86 ? ON_X86 : ON_ARM)) != 0;
@@ -146,6 +182,12 @@ static void lock_perm_shared(struct rules *r)
 	r->s2_perm_read_lock = true;
 }
 
+static void lock_shared(struct rules *r)
+{
+	r->s2_fault_read_lock = true;
+	r->s2_perm_read_lock = false; /* all faults do */
+}
+
 static void fl_all(struct rules *r, enum flush_rule rule)
 {
 	r->flush_install = r->flush_update = r->flush_track = (uint8_t)rule;
@@ -180,10 +222,85 @@ static void fl_before_613(struct rules *r)
 	r->flush_ad_lost = true;
 }
 
+static void host_by_unit(struct rules *r)
+{
+	r->host_protect_all = r->host_protect_tables = false;
+}
+
+static void host_by_table(struct rules *r)
+{
+	r->host_protect_all = r->host_protect_tables = true;
+}
+
+/* The base's hook; a userfault series has its own, made for the later kernel. */
+static void commit_log(struct rules *r, enum commit_hook hook)
+{
+	if (r->commit == r->commit_base)
+		r->commit = (uint8_t)hook;
+	r->commit_base = (uint8_t)hook;
+}
+
+static void commit_new_flags(struct rules *r)
+{
+	commit_log(r, COMMIT_ARM_61);
+}
+
+static void commit_with_split(struct rules *r)
+{
+	commit_log(r, COMMIT_ARM_CUR);
+}
+
 /* clang-format off */
+#define OF(member) offsetof(struct rules, member)
+
+const struct axis policy_axes[] = {
+	{ "machine", AXIS_POLICY, { OF(nested), OF(pml) }, 2 },
+	{ "mmu", AXIS_POLICY, { 0 }, 0 },
+	{ "userfault", AXIS_POLICY, { OF(commit), OF(allowed_flags) }, 2 },
+	{ "uapi", AXIS_POLICY, { 0 }, 0 },
+	{ "invalidate", AXIS_POLICY, { 0 }, 0 },
+	{ "read-error", AXIS_POLICY, { 0 }, 0 },
+	{ "size", AXIS_POLICY, { 0 }, 0 },
+	{ "prefetch", AXIS_POLICY, { 0 }, 0 },
+	{ "recovery", AXIS_POLICY, { 0 }, 0 },
+	{ "order", AXIS_POLICY, { 0 }, 0 },
+	{ "page-track", AXIS_POLICY, { 0 }, 0 },
+	{ "flush-rule", AXIS_POLICY,
+	  { OF(flush_install), OF(flush_update), OF(flush_track), OF(flush_ad_lost) }, 4 },
+	{ "log-flush", AXIS_POLICY, { 0 }, 0 },
+	{ "delete-veto", AXIS_POLICY, { 0 }, 0 },
+	{ "move-log", AXIS_POLICY, { 0 }, 0 },
+	{ "dirty-mode", AXIS_POLICY, { 0 }, 0 },
+	{ "slot-flush", AXIS_POLICY, { 0 }, 0 },
+	{ "fault-lock", AXIS_POLICY, { OF(s2_fault_read_lock), OF(s2_perm_read_lock) }, 2 },
+	{ "cache", AXIS_POLICY, { 0 }, 0 },
+	{ "spte", AXIS_KERNEL, { 0 }, 0 },
+	{ "huge-fault", AXIS_KERNEL, { 0 }, 0 },
+	{ "zap-order", AXIS_KERNEL, { 0 }, 0 },
+	{ "zap-passes", AXIS_KERNEL, { 0 }, 0 },
+	{ "merge-flush", AXIS_KERNEL, { 0 }, 0 },
+	{ "retry-hull", AXIS_KERNEL, { 0 }, 0 },
+	{ "nx-table", AXIS_KERNEL, { 0 }, 0 },
+	{ "log-split", AXIS_KERNEL, { 0 }, 0 },
+	{ "spurious", AXIS_KERNEL, { 0 }, 0 },
+	{ "pml-order", AXIS_KERNEL, { 0 }, 0 },
+	{ "log-commit", AXIS_KERNEL, { OF(commit_base) }, 1 },
+	{ "break-marker", AXIS_KERNEL, { 0 }, 0 },
+	{ "range-tlbi", AXIS_KERNEL, { 0 }, 0 },
+	{ "relax-tlbi", AXIS_KERNEL, { 0 }, 0 },
+	{ "eager-split", AXIS_KERNEL, { 0 }, 0 },
+	{ "change-pte", AXIS_KERNEL, { 0 }, 0 },
+	{ "dirty-mark", AXIS_KERNEL, { 0 }, 0 },
+	{ "age", AXIS_KERNEL, { 0 }, 0 },
+	{ "ring", AXIS_KERNEL, { 0 }, 0 },
+	{ "host-protect", AXIS_KERNEL, { OF(host_protect_all), OF(host_protect_tables) }, 2 },
+};
+
+const unsigned int policy_axes_len = G_N_ELEMENTS(policy_axes);
+
 #define BY(axis, name, where, apply, text) { axis, name, where, 0, 0, apply, text }
 #define IS(axis, name, where, member, value, text)                                              \
-	{ axis, name, where, (uint8_t)(value), offsetof(struct rules, member), NULL, text }
+	{ axis, name, where, (uint8_t)(value), OF(member), NULL, text }
 
 const struct variant policy_variants[] = {
 	BY("machine", "npt", ON_X86, m_npt, "AMD nested paging"),
@@ -326,10 +443,76 @@ const struct variant policy_variants[] = {
 	   "faults take mmu_lock for writing (up to 5.17)"),
 	BY("fault-lock", "perm-shared", ON_ARM, lock_perm_shared,
 	   "permission faults of a logged slot take it for reading (5.18 to 6.1)"),
-	IS("fault-lock", "shared", ON_ARM, s2_fault_read_lock, true,
+	BY("fault-lock", "shared", ON_ARM, lock_shared,
 	   "all faults take it for reading (6.2 on)"),
 	IS("cache", "fwb", ON_ARM, s2_fwb, true, "stage-2 forced write-back"),
 	IS("cache", "nofwb", ON_ARM, s2_fwb, false, "cache maintenance by line"),
+	IS("spte", "spte-6.1", ON_X86, spte_version, X86_SPTE_61, "entries as 6.1 spells them"),
+	IS("spte", "spte-6.12", ON_X86, spte_version, X86_SPTE_612, "as 6.12"),
+	IS("spte", "spte-7.2", ON_X86, spte_version, X86_SPTE_72, "as 7.2"),
+	IS("huge-fault", "zap-empty", ON_X86, fault_huge, HUGE_ZAP_EMPTY,
+	   "a fault that wants a page in a block flushes it and links an empty table (6.1)"),
+	IS("huge-fault", "split", ON_X86, fault_huge, HUGE_SPLIT,
+	   "it links a full table, without a flush (6.2 on)"),
+	IS("zap-order", "freeze-drop-flush", ON_X86, zap_order, ZAP_FREEZE_DROP_FLUSH,
+	   "a table that is replaced: freeze, process what is below, flush, clear (6.1)"),
+	IS("zap-order", "flush-clear-drop", ON_X86, zap_order, ZAP_FLUSH_CLEAR_DROP,
+	   "freeze, flush, clear, process what is below (6.12)"),
+	IS("zap-passes", "blocks-first", ON_X86, zap_passes, 1U << 2,
+	   "a root is zapped by entries of 1 GiB, then as a whole (6.1)"),
+	IS("zap-passes", "each-level", ON_X86, zap_passes, 1U << 0 | 1U << 1 | 1U << 2,
+	   "from the leaves up, level by level (6.12)"),
+	IS("merge-flush", "parent", ON_X86, merge_flush_parent, true,
+	   "a table that a leaf replaces: the range one level up is flushed (6.1)"),
+	IS("merge-flush", "block", ON_X86, merge_flush_parent, false, "the leaf's range (6.12)"),
+	IS("retry-hull", "hva", ON_X86, retry_by_hva, true,
+	   "faults compare host addresses with what is being invalidated (6.1)"),
+	IS("retry-hull", "gfn", ON_X86, retry_by_hva, false, "guest frames (6.8 on)"),
+	IS("nx-table", "any", ON_X86, nx_any_table, true,
+	   "with the NX mitigation a leaf replaces no table (6.1)"),
+	IS("nx-table", "tagged", ON_X86, nx_any_table, false, "no table that it made (6.2 on)"),
+	IS("log-split", "short", ON_X86, log_split_last, false,
+	   "CLEAR's eager split stops before its last page (6.1)"),
+	IS("log-split", "whole", ON_X86, log_split_last, true, "it does not (6.12)"),
+	IS("spurious", "overwritten", ON_X86, spurious_no_overwrite, false,
+	   "a fault that comes late writes the leaf again (up to 6.12)"),
+	IS("spurious", "kept", ON_X86, spurious_no_overwrite, true, "it leaves it (7.x)"),
+	IS("pml-order", "newest-first", ON_X86, pml_drain_upward, false,
+	   "the PML buffer is read from its index up (up to 6.12)"),
+	IS("pml-order", "as-written", ON_X86, pml_drain_upward, true,
+	   "in the order in which the CPU wrote it (7.x)"),
+	BY("log-commit", "new-flags", ON_ARM, commit_new_flags,
+	   "commit looks at the new flags and write-protects (6.1)"),
+	BY("log-commit", "with-split", ON_ARM, commit_with_split,
+	   "it splits, too, and frees the cache for that (6.5 on)"),
+	IS("break-marker", "empty", ON_ARM, s2_locked_marker, false,
+	   "a broken entry is 0, freed tables go at once (6.1)"),
+	IS("break-marker", "locked", ON_ARM, s2_locked_marker, true,
+	   "it is marked, freed tables wait for RCU (6.2 on)"),
+	IS("range-tlbi", "vmid", ON_ARM, s2_range_ops, false,
+	   "what is more than a page is invalidated with the whole VMID (6.1)"),
+	IS("range-tlbi", "range", ON_ARM, s2_range_ops, true, "by range (6.6 on)"),
+	IS("relax-tlbi", "all", ON_ARM, s2_relax_local, false,
+	   "rights that are granted are invalidated on all PEs (6.1)"),
+	IS("relax-tlbi", "local", ON_ARM, s2_relax_local, true, "on the PE that faulted (6.12)"),
+	IS("eager-split", "none", ON_ARM, s2_eager_split, false, "blocks stay until a write (6.1)"),
+	IS("eager-split", "chunks", ON_ARM, s2_eager_split, true,
+	   "KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE (6.5 on)"),
+	IS("change-pte", "maps", ON_ARM, s2_change_pte, true,
+	   "a copy on write maps the new page between start and end (up to 6.9)"),
+	IS("change-pte", "none", ON_ARM, s2_change_pte, false, "it does not (6.10 on)"),
+	IS("dirty-mark", "under-lock", ON_ARM, s2_mark_after_unlock, false,
+	   "a fault marks its page dirty before it drops mmu_lock (6.1)"),
+	IS("dirty-mark", "after-unlock", ON_ARM, s2_mark_after_unlock, true, "after it (6.12)"),
+	IS("age", "first-leaf", ON_ARM, s2_age_one, true,
+	   "ageing looks at the first leaf of its range (6.1)"),
+	IS("age", "range", ON_ARM, s2_age_one, false, "at all (6.12)"),
+	IS("ring", "none", ON_BOTH, ring_supported, false, "no dirty ring (arm64 6.1)"),
+	IS("ring", "supported", ON_BOTH, ring_supported, true, "dirty rings (arm64: 6.3 on)"),
+	BY("host-protect", "by-unit", ON_BOTH, host_by_unit,
+	   "mprotect notifies unit by unit and leaves clean entries read-only (6.1)"),
+	BY("host-protect", "by-table", ON_BOTH, host_by_table,
+	   "from the first table of units on, and makes all entries writable (6.12)"),
 	{ NULL, NULL, 0, 0, 0, NULL, NULL },
 };
 /* clang-format on */

@@ -223,7 +223,8 @@ static uint8_t recovery_action(const struct rules *r)
 static uint8_t row_action(const struct rules *r, uint8_t act)
 {
 	if (act == UF_ON)
-		return r->uf_inval == UF_INV_ARCH ? ACT_ZAP : ACT_NONE;
+		return r->uf_inval == UF_INV_ARCH && r->inject != INJ_SKIP_UF_ZAP ? ACT_ZAP
+										  : ACT_NONE;
 	if (act == UF_OFF)
 		return r->uf_inval == UF_INV_CHANGED_HOOK ? ACT_NONE : recovery_action(r);
 	if (act == LOG_OFF || act == ACT_REC)
@@ -238,7 +239,8 @@ static uint8_t common_action(const struct rules *r, const struct commit_in *in)
 
 	if (in->change == KVM_MR_FLAGS_ONLY && t == T10 && r->uf_inval == UF_INV_CHANGED_HOOK)
 		return recovery_action(r);
-	if ((in->change != KVM_MR_MOVE && in->change != KVM_MR_FLAGS_ONLY) || t != T01)
+	if ((in->change != KVM_MR_MOVE && in->change != KVM_MR_FLAGS_ONLY) || t != T01 ||
+	    r->inject == INJ_SKIP_UF_ZAP)
 		return ACT_NONE;
 	switch ((enum uf_invalidate)r->uf_inval) {
 	case UF_INV_COMMON:
@@ -261,8 +263,10 @@ static uint8_t common_action(const struct rules *r, const struct commit_in *in)
 unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out)
 {
 	unsigned int n = 0;
-	uint8_t act;
+	uint8_t act, common = common_action(r, in);
 
+	if (common && r->inject == INJ_UF_HOOK_FIRST)
+		out[n++] = common;
 	for (const struct commit_row *row = hooks[r->commit]; row->change; row++) {
 		if (!row_matches(row, r, in))
 			continue;
@@ -274,8 +278,7 @@ unsigned int policy_commit_actions(const struct rules *r, const struct commit_in
 		if (row->stop)
 			break;
 	}
-	act = common_action(r, in);
-	if (act)
-		out[n++] = act;
+	if (common && r->inject != INJ_UF_HOOK_FIRST)
+		out[n++] = common;
 	return n;
 }

@@ -106,6 +106,7 @@ struct l_slot {
 struct l_req {
 	uint32_t req, i, sent;
 	uint8_t wait;
+	uint8_t outside; /* the vCPU was seen outside the guest before the request was made */
 };
 
 struct l_log {

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/kick.h"
 #include "model/memslots.h"
 #include "model/procs.h"
@@ -308,7 +309,8 @@ PROC(set_memslot)
 	BEGIN(l_slot);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
-	f->flag = f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE;
+	f->flag = (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE) &&
+		  !injects(c, INJ_NO_INVALID_COPY);
 	if (f->flag) {
 		f->scratch = new_invalid(c->vm, &c->vm->ops[c->me_nr], f->slot);
 		if (!f->scratch) {
@@ -328,7 +330,7 @@ PROC(set_memslot)
 	if (!f->flag || c->rules->ms_order != MS_PREPARE_FIRST)
 		f->err = prepare(c, f);
 	if (f->err < 0) {
-		if (f->flag)
+		if (f->flag && !injects(c, INJ_SKIP_REINSTATE))
 			CALL_WITH(P_reinstate_memslot, f);
 		else
 			lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
@@ -345,6 +347,9 @@ PROC(set_memslot)
 	if (f->flag)
 		memslot_free(c->vm, f->scratch);
 	STEP("set_memslot:both");
+	if (injects(c, INJ_NO_INVALID_COPY) &&
+	    (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
 	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
 	     .change = f->change, .as = f->as);
 	RETURN(0);
@@ -365,12 +370,13 @@ PROC(swap_active_memslots)
 		s[!a].generation = s[a].generation | MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 	}
 	QUIET_STEP("swap_active_memslots:generation");
-	AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
+	if (!injects(c, INJ_SKIP_NOTIFIER_WAIT))
+		AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
 	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
 	QUIET_STEP("swap_active_memslots:publish");
 	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
 	STEP("swap_active_memslots:arch_unlock");
-	if (c->rules->inject != INJ_SKIP_SRCU_WAIT) {
+	if (!injects(c, INJ_SKIP_SRCU_WAIT)) {
 		f->i = c->vm->st->srcu.idx;
 		c->vm->st->srcu.idx = !f->i;
 		AWAIT(W_EPOCH, OBJ_SRCU, f->i);
@@ -378,7 +384,10 @@ PROC(swap_active_memslots)
 	note(c, &(struct note){ .kind = NOTE_CLOSED });
 	{
 		struct memslots *s = &c->vm->st->sets[f->as][memslots_active(c->vm, f->as)];
-		uint64_t next = (s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS) + c->rules->nr_as;
+		uint64_t next = s->generation & ~MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+
+		if (!injects(c, INJ_GENERATION_STUCK))
+			next += c->rules->nr_as;
 
 		/* SIMPLIFIED: 2^18 swaps away, the MMIO generation's wrap does not zap all */
 		s->generation = next;
@@ -518,7 +527,8 @@ PROC(commit_memory_region)
 		f->n = (uint8_t)policy_commit_actions(c->rules, &in, f->act);
 	}
 	STEP("commit_memory_region:totals");
-	if (c->vm->st->nr_tracked && (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
+	if (c->vm->st->nr_tracked && !injects(c, INJ_SKIP_TRACK_FOLLOW) &&
+	    (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
 		CALL_WITH(P_track_commit, f);
 	for (f->i = 0; f->i < f->n; f->i++) {
 		CALL(commit_proc[f->act[f->i]], l_range,
@@ -528,7 +538,8 @@ PROC(commit_memory_region)
 	}
 	if (f->slot) {
 		if (c->vm->slots[f->slot].bitmap && (!f->slot2 || !c->vm->slots[f->slot2].bitmap))
-			words_free(c->vm, c->vm->slots[f->slot].bitmap);
+			words_free(c->vm,
+				   injects(c, INJ_BITMAP_LEAK) ? 0 : c->vm->slots[f->slot].bitmap);
 		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
 			track_free_arrays(c->vm, f->slot);
 		userfault_overlay_free(c->vm, f->slot, f->slot2);
@@ -553,8 +564,18 @@ PROC(flush_shadow_memslot)
 {
 	BEGIN(l_range);
 	emit(c, &(struct event){ .kind = EV_CALL, .name = CALL_FLUSH_SHADOW_MEMSLOT });
-	if (c->rules->inject == INJ_SKIP_ZAP)
+	if (c->vm->st->lock[OBJ_SLOTS_LOCK].writer != (int32_t)c->me_nr + 1)
+		note(c,
+		     &(struct note){ .kind = NOTE_WARN,
+				     .gfn = c->vm->slots[f->slot].base_gfn,
+				     .what = "a slot is flushed by who does not hold slots_lock" });
+	if (injects(c, INJ_SKIP_ZAP))
 		RETURN(0);
+	if (injects(c, INJ_FLUSH_WANTS_ARCH_LOCK)) {
+		AWAIT(W_LOCK_W, OBJ_SLOTS_ARCH_LOCK, 0);
+		lock_take_write(c, OBJ_SLOTS_ARCH_LOCK);
+		lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);
+	}
 	if (c->vm->st->nr_tracked && c->rules->page_track == PT_FLUSH_SLOT)
 		CALL(P_track_flush_slot, l_range, .slot = f->slot);
 	if (c->rules->arch == PT_ARM64)

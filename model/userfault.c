@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/memslots.h"
 #include "model/notifier.h"
 #include "model/procs.h"
@@ -38,6 +39,8 @@ int userfault_test(const struct ctx *c, uint32_t slot, gfn_t gfn, bool write)
 
 	if (c->rules->uf_uapi == UAPI_EXIT_ON_MISSING)
 		return is_missing(c->vm, slot, gfn, write);
+	if (injects(c, INJ_UF_IGNORED))
+		return 0;
 	bit = userfault_bit(c->vm, slot, gfn);
 	return bit < 0 && c->rules->uf_read_error == UF_ERR_AS_USERFAULT ? 1 : bit;
 }
@@ -93,11 +96,12 @@ PROC(zap_userfault)
 	BEGIN(l_range);
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	lock_take_write(c, OBJ_MMU_LOCK);
-	if (f->flag)
+	if (f->flag && !injects(c, INJ_RESCAN_NO_SEQ))
 		c->vm->st->mmu_invalidate_seq++;
 	f->end = c->vm->slots[f->slot].base_gfn;
 	while (next_run(c->vm, f)) {
-		CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = f->start, .end = f->end);
+		CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = f->start,
+		     .end = f->end - injects(c, INJ_SELECTIVE_SHORT));
 		f->hit |= c->me->ret > 0;
 	}
 	if (f->hit && c->rules->arch == PT_X86)
@@ -177,7 +181,8 @@ PROC(set_attributes)
 	lock_take_write(c, OBJ_SLOTS_LOCK);
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	lock_take_write(c, OBJ_MMU_LOCK);
-	mmu_invalidate_begin(c->vm, 0, UINT64_MAX);
+	if (!injects(c, INJ_ATTR_NO_BEGIN))
+		mmu_invalidate_begin(c->vm, 0, UINT64_MAX);
 	while ((f->slot = next_slot_of(c->vm, f, c->vm->ops[c->me_nr].uf_bitmap)) != 0) {
 		part_of_slot(c->vm, &c->vm->ops[c->me_nr], f);
 		CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = f->start, .end = f->end);
@@ -190,7 +195,8 @@ PROC(set_attributes)
 	store_bits(c->vm, &c->vm->ops[c->me_nr]);
 	STEP("set_attributes:stored");
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
-	mmu_invalidate_end(c->vm);
+	if (!injects(c, INJ_ATTR_NO_BEGIN))
+		mmu_invalidate_end(c->vm);
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	RETURN(0);
 	END;

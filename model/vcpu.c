@@ -12,6 +12,7 @@
 
 #include "mmu/walk2d.h"
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/userfault.h"
@@ -283,7 +284,8 @@ PROC(vcpu_enter)
 	BEGIN(l_req);
 	for (;;) {
 		f->req = c->vm->vcpus[c->me_nr].requests;
-		c->vm->vcpus[c->me_nr].requests = 0;
+		if (!injects(c, INJ_REQUESTS_TWICE))
+			c->vm->vcpus[c->me_nr].requests = 0;
 		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr)) {
 			c->vm->vcpus[c->me_nr].requests = f->req;
 			RETURN(-EXDEV);
@@ -303,19 +305,22 @@ PROC(vcpu_enter)
 		if (f->req & REQ_UPDATE_CPU_DIRTY_LOGGING) {
 			emit(c, &(struct event){ .kind = EV_CALL,
 						 .name = CALL_UPDATE_CPU_DIRTY_LOGGING });
-			c->vm->vcpus[c->me_nr].pml_enabled =
-				c->vm->st->nr_memslots_dirty_logging > 0;
+			c->vm->vcpus[c->me_nr].pml_enabled = c->vm->st->nr_memslots_dirty_logging >
+							     injects(c, INJ_PML_OFF_BY_ONE);
 		}
 		f->req = 0;
 		if (!c->vm->vcpus[c->me_nr].root)
 			CALL(P_load_root, l_req, 0);
 		STEP("vcpu_enter:requests");
+		if (injects(c, INJ_REQUESTS_TWICE))
+			c->vm->vcpus[c->me_nr].requests = 0;
 		c->vm->vcpus[c->me_nr].mode = IN_GUEST_MODE;
 		if (c->rules->arch == PT_X86)
 			srcu_exit(c);
 		STEP("vcpu_enter:mode");
-		if (!c->vm->vcpus[c->me_nr].requests &&
-		    c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE) {
+		if (injects(c, INJ_SKIP_ENTRY_CHECK) ||
+		    (!c->vm->vcpus[c->me_nr].requests &&
+		     c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)) {
 			c->work.guest_entry++;
 			RETURN(0);
 		}
@@ -364,6 +369,8 @@ static void vcpu_exit(struct ctx *c)
 	c->work.guest_exit++;
 	if (c->rules->arch == PT_X86)
 		srcu_enter(c);
+	if (injects(c, INJ_PML_NO_DRAIN) && !vcpu_pml_is_full(c))
+		return;
 	if (c->rules->pml && c->vm->vcpus[c->me_nr].pml_index != vm_cfg_pml(c->vm->cfg) - 1)
 		drain_pml(c);
 }

@@ -15,6 +15,7 @@
  *   V6  every leaf lies within one slot, holds the frame that the host page table has there, is no
  *       larger than the host's mapping and not more permissive than host and slot allow
  *   V7  no step used a memslot object after it was freed
+ *   V8  every live table page below a root is linked from a live one (not in the legacy MMU)
  */
 #ifndef MODEL_VM_H
 #define MODEL_VM_H
@@ -491,7 +492,10 @@ static inline uint32_t vm_actor_mm(const struct vm *vm)
 	return vm_mm_thread(vm, 0);
 }
 
-/* vm_check() - V1 to V7 at rest; @why receives a constant sentence on failure. */
+/* vm_check() - V1 to V8 at rest; @why receives a constant sentence on failure. */
 bool vm_check(const struct vm *vm, const char **why);
+
+/* vm_check_tables() - V5 and V8; they hold whenever mmu_lock is free. */
+bool vm_check_tables(const struct vm *vm, const char **why);
 
 #endif

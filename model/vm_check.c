@@ -113,12 +113,45 @@ static bool check_leaves(const struct vm *vm, const char **why)
 	return !*why;
 }
 
+/* A live page below the root has an entry in a live page that leads to it. */
+static bool is_linked(const struct vm *vm, uint32_t table)
+{
+	const struct pt *pt = &vm->pt;
+	const struct pt_meta *m = &pt->meta[table], *up = &pt->meta[m->parent];
+	pte_t e;
+
+	if (!m->parent || up->state != PT_LIVE)
+		return false;
+	e = *pt_entry(pt, m->parent, pt_index(pt, m->base, up->height));
+	return pte_is_table(pt->fmt, e, up->height) && pt_table_of(pt, e) == table;
+}
+
+/* The legacy MMU keeps pages that nothing leads to: they are found by base and level. */
+static bool check_links(const struct vm *vm, const char **why)
+{
+	unsigned int root = geom_root_height(&vm->cfg->geom);
+
+	if (vm->cfg->rules.arch == PT_X86 && !vm->cfg->rules.tdp_mmu)
+		return true;
+	for (uint32_t t = 1; t < vm->pt.head->high_water; t++)
+		if (vm->pt.meta[t].state == PT_LIVE && vm->pt.meta[t].height < root &&
+		    !is_linked(vm, t))
+			*why = "V8: a table page is left that no root leads to";
+	return !*why;
+}
+
+bool vm_check_tables(const struct vm *vm, const char **why)
+{
+	*why = NULL;
+	return pt_check(&vm->pt, why) && check_links(vm, why);
+}
+
 bool vm_check(const struct vm *vm, const char **why)
 {
 	*why = NULL;
 	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++)
 		if (!check_sets(vm, as, why))
 			return false;
-	return check_locks(vm, why) && check_counts(vm, why) && pt_check(&vm->pt, why) &&
+	return check_locks(vm, why) && check_counts(vm, why) && vm_check_tables(vm, why) &&
 	       check_leaves(vm, why);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/track.h"
 #include "model/userfault.h"
 #include "model/x86.h"
@@ -37,6 +38,17 @@ static uint32_t vcpu_root_table(const struct ctx *c)
 	return c->vm->st->roots[c->vm->vcpus[c->me_nr].root - 1].table;
 }
 
+/* What makes MMIO of an earlier set of slots invalid; all its low bits but one count. */
+static bool same_generation(const struct ctx *c, uint64_t a, uint64_t b)
+{
+	return a == b || (injects(c, INJ_GENERATION_CUT) && !((a ^ b) & 1));
+}
+
+static void note_mmio(struct ctx *c, gfn_t gfn, uint64_t of, uint64_t now)
+{
+	note(c, &(struct note){ .kind = NOTE_MMIO, .gfn = gfn, .n = of, .pfn = now });
+}
+
 /* A reserved-bit fault: an MMIO SPTE of the current generation is emulated at once. */
 static enum ret_pf handle_mmio_page_fault(struct ctx *c, gfn_t gfn)
 {
@@ -46,14 +58,18 @@ static enum ret_pf handle_mmio_page_fault(struct ctx *c, gfn_t gfn)
 	pte_t e;
 
 	/* gfn 0 counts as nothing cached */
-	if (vcpu->mmio_valid && gfn && vcpu->mmio_gfn == gfn && vcpu->mmio_gen == gen)
+	if (vcpu->mmio_valid && gfn && vcpu->mmio_gfn == gfn &&
+	    same_generation(c, vcpu->mmio_gen, gen)) {
+		note_mmio(c, gfn, vcpu->mmio_gen, gen);
 		return RET_PF_EMULATE;
+	}
 	e = pt_lookup(&c->vm->pt, vcpu_root_table(c), gfn).value;
 	if (!spte_is_mmio(fmt, e))
 		return RET_PF_RETRY;
 	if ((gen & MEMSLOT_GEN_UPDATE_IN_PROGRESS) ||
-	    spte_mmio_gen(fmt, e) != spte_mmio_gen_of(fmt, gen))
+	    !same_generation(c, spte_mmio_gen(fmt, e), spte_mmio_gen_of(fmt, gen)))
 		return RET_PF_INVALID;
+	note_mmio(c, gfn, spte_mmio_gen(fmt, e), spte_mmio_gen_of(fmt, gen));
 	emit(c, &(struct event){ .kind = EV_HANDLE_MMIO, .gfn = gfn });
 	cache_mmio(c, gfn);
 	return RET_PF_EMULATE;
@@ -93,6 +109,13 @@ static pte_t fast_value(const struct ctx *c, const struct l_fault *f, pte_t old,
 	return spte_allows(fmt, e, f->err) ? e : old;
 }
 
+/* What was read would be made writable. */
+static bool grants_write(const struct ctx *c, const struct l_fault *f)
+{
+	return pte_is_leaf(c->vm->pt.fmt, f->old, f->goal) &&
+	       (fast_value(c, f, f->old, f->goal).v & ~f->old.v & vm_x86_fmt(c->vm)->w);
+}
+
 PROC(fast_page_fault)
 {
 	BEGIN(l_fault);
@@ -108,7 +131,14 @@ PROC(fast_page_fault)
 			f->goal = p.height;
 			f->old = p.value;
 		}
+		if (injects(c, INJ_FAST_MARK_EARLY) && f->slot && grants_write(c, f))
+			mark_page_dirty(c, f->slot, f->gfn);
 		STEP("fast_page_fault:read");
+		if (c->vm->pt.meta[f->table].state == PT_FREE)
+			note(c, &(struct note){ .kind = NOTE_WARN,
+						.gfn = f->gfn,
+						.what = "a lockless walk stands in a freed table "
+							"page" });
 		if (!pte_is_leaf(c->vm->pt.fmt, f->old, f->goal))
 			break;
 		if (spte_allows(vm_x86_fmt(c->vm), f->old, f->err)) {
@@ -120,14 +150,15 @@ PROC(fast_page_fault)
 
 			if (pte_eq(e, f->old))
 				break;
-			if (!entry_is(c, f->table, f->index, f->old))
+			if (!entry_is(c, f->table, f->index, f->old) &&
+			    !injects(c, INJ_FAST_PLAIN_STORE))
 				continue;
 			pt_set_quiet(c, f->table, f->index, e);
 			f->result = RET_PF_FIXED;
 			f->map_writable = (uint8_t)((e.v & ~f->old.v & vm_x86_fmt(c->vm)->w) != 0);
 		}
 		STEP("fast_page_fault:fixed");
-		if (f->map_writable && f->slot)
+		if (f->map_writable && f->slot && !injects(c, INJ_FAST_MARK_EARLY))
 			mark_page_dirty(c, f->slot, f->gfn);
 		break;
 	}
@@ -162,7 +193,10 @@ static void hugepage_adjust(const struct ctx *c, struct l_fault *f)
 
 	f->huge_disallowed = (f->err & PFERR_FETCH) && c->vm->cfg->nx_huge_pages;
 	f->goal = f->req = 0;
-	if (!f->slot || f->max_height == 0 || memslot_is_logging(s))
+	if (injects(c, INJ_WRONG_FRAME))
+		f->pfn = align_down_u64(f->pfn, geom_pages(&c->vm->cfg->geom, 1));
+	if (!f->slot || f->max_height == 0 ||
+	    (memslot_is_logging(s) && !injects(c, INJ_HUGE_LOGGED)))
 		return;
 	if ((s->flags & MEM_USERFAULT) && c->rules->uf_size == UF_SIZE_ADJUST)
 		return;
@@ -179,14 +213,22 @@ static bool is_stale(const struct ctx *c, const struct l_fault *f)
 	const struct vm_state *st = c->vm->st;
 	uint64_t at;
 
-	if (st->roots[c->vm->vcpus[c->me_nr].root - 1].invalid)
+	if (st->roots[c->vm->vcpus[c->me_nr].root - 1].invalid && !injects(c, INJ_STALE_ROOT))
 		return true;
-	if (!f->slot || c->rules->inject == INJ_SKIP_RETRY_CHECK)
+	if (!f->slot || injects(c, INJ_SKIP_RETRY_CHECK))
 		return false;
 	at = c->rules->retry_by_hva ? memslot_hva(c->vm, f->slot, f->gfn) : f->gfn;
 	if (st->mmu_invalidate_in_progress && at >= st->inv_start && at < st->inv_end)
 		return true;
+	if (injects(c, INJ_SEQ_ONE_BIT))
+		return (st->mmu_invalidate_seq ^ f->seq) & 1;
 	return st->mmu_invalidate_seq != f->seq;
+}
+
+/* Asked under mmu_lock; @before is the answer from before it was taken. */
+static bool must_retry(const struct ctx *c, const struct l_fault *f, bool before)
+{
+	return injects(c, INJ_RETRY_BEFORE_LOCK) ? before : is_stale(c, f);
 }
 
 static void count_result(struct ctx *c, int r)
@@ -201,7 +243,7 @@ PROC(x86_faultin)
 {
 	BEGIN(l_fault);
 	STEP("faultin:userfault");
-	{
+	if (!injects(c, INJ_UF_TEST_LATE)) {
 		int bit = userfault_test(c, f->slot, f->gfn, is_write(f));
 
 		if (bit != 0)
@@ -210,6 +252,11 @@ PROC(x86_faultin)
 	if (is_write(f) && (c->vm->slots[f->slot].flags & MEM_READONLY))
 		RETURN(RET_PF_EMULATE);
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
+	if (c->me->ret == 0 && injects(c, INJ_UF_TEST_LATE) &&
+	    userfault_test(c, f->slot, f->gfn, is_write(f)) == 1) {
+		(void)gup_take(c);
+		RETURN(RET_PF_USER);
+	}
 	RETURN(c->me->ret < 0 ? c->me->ret : RET_PF_CONTINUE);
 	END;
 }
@@ -264,7 +311,8 @@ PROC(x86_page_fault)
 			count_result(c, RET_PF_EMULATE);
 			RETURN(RET_PF_EMULATE);
 		}
-	} else if (c->vm->slots[f->slot].flags & MEMSLOT_INVALID) {
+	} else if ((c->vm->slots[f->slot].flags & MEMSLOT_INVALID) &&
+		   !injects(c, INJ_MAP_INVALID_SLOT)) {
 		RETURN(RET_PF_RETRY);
 	} else {
 		CALL_WITH(P_x86_faultin, f);
@@ -276,7 +324,8 @@ PROC(x86_page_fault)
 
 			f->pfn = p.pfn;
 			f->map_writable =
-				p.writable && !(c->vm->slots[f->slot].flags & MEM_READONLY);
+				p.writable && (!(c->vm->slots[f->slot].flags & MEM_READONLY) ||
+					       injects(c, INJ_RO_WRITABLE));
 		}
 		if ((c->vm->slots[f->slot].flags & MEM_USERFAULT) &&
 		    c->rules->uf_size == UF_SIZE_FAULTIN)
@@ -292,10 +341,11 @@ PROC(x86_page_fault)
 PROC(tdp_fault)
 {
 	BEGIN(l_fault);
+	f->tries = injects(c, INJ_RETRY_BEFORE_LOCK) && is_stale(c, f);
 	AWAIT(W_LOCK_R, OBJ_MMU_LOCK, 0);
 	lock_take_read(c, OBJ_MMU_LOCK);
 	f->result = RET_PF_RETRY;
-	if (!is_stale(c, f)) {
+	if (!must_retry(c, f, f->tries)) {
 		hugepage_adjust(c, f);
 		emit(c, &(struct event){
 				.kind = EV_SPTE_REQUESTED, .gfn = f->gfn, .height = f->goal });
@@ -314,11 +364,12 @@ PROC(tdp_fault)
 PROC(legacy_fault)
 {
 	BEGIN(l_fault);
+	f->tries = injects(c, INJ_RETRY_BEFORE_LOCK) && is_stale(c, f);
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	lock_take_write(c, OBJ_MMU_LOCK);
 	CALL(P_legacy_make_available, l_range, 0);
 	f->result = RET_PF_RETRY;
-	if (!is_stale(c, f)) {
+	if (!must_retry(c, f, f->tries)) {
 		hugepage_adjust(c, f);
 		emit(c, &(struct event){
 				.kind = EV_SPTE_REQUESTED, .gfn = f->gfn, .height = f->goal });
@@ -337,14 +388,15 @@ pte_t make_spte(struct ctx *c, const struct l_fault *f, gfn_t gfn, unsigned int 
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	bool nx = height > 0 && c->vm->cfg->nx_huge_pages;
 	/* mmu_try_to_unsync_pages() forbids it for tracked pages */
-	bool writable = f->map_writable && !track_is_active(c->vm, gfn);
+	bool writable = f->map_writable &&
+			(!track_is_active(c->vm, gfn) || injects(c, INJ_SKIP_TRACK_CHECK));
 	struct spte_parts p = {
 		.pfn = f->pfn + (gfn - geom_base(&c->vm->cfg->geom, gfn, height)),
 		.access = nx ? ACC_R : ACC_R | ACC_X,
 		.accessed = !prefetch,
 		.ad = fmt->accessed ? X86_AD_ENABLED : X86_AD_DISABLED,
 		.host_writable = f->map_writable,
-		.mmu_writable = writable,
+		.mmu_writable = writable && !injects(c, INJ_W_ALONE),
 	};
 	pte_t e;
 
@@ -435,6 +487,12 @@ static void tag_nx(struct ctx *c, const struct l_fault *f, uint32_t child)
 		m->flags |= PT_F_NX_POSSIBLE;
 }
 
+/* The compare-and-exchange of a fault under mmu_lock for reading. */
+static bool may_store(struct ctx *c, const struct l_fault *f)
+{
+	return entry_is(c, f->table, f->index, f->old) || injects(c, INJ_MAP_PLAIN_STORE);
+}
+
 /* Descends one level: link an empty table, or a full one in place of a huge leaf. */
 static bool tdp_descend(struct ctx *c, struct l_fault *f)
 {
@@ -442,7 +500,7 @@ static bool tdp_descend(struct ctx *c, struct l_fault *f)
 	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
 	bool huge = pte_is_leaf(pt->fmt, f->old, f->max_height);
 
-	if (!entry_is(c, f->table, f->index, f->old))
+	if (!may_store(c, f))
 		return false;
 	if (huge) {
 		if (!x86_split_leaf(pt, fmt, f->table, f->index, c->vm->cfg->nx_huge_pages,
@@ -483,7 +541,7 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_
 		e = spte_make_mmio(fmt, base, memslots_generation(c->vm, 0), ACC_RWX);
 	if (pte_eq(e, f->old))
 		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
-	if (!entry_is(c, f->table, f->index, f->old))
+	if (!may_store(c, f))
 		return RET_PF_RETRY;
 	/* SIMPLIFIED: KVM waits for a frozen entry inside the subtree; here the fault is retried */
 	if (pte_is_table(pt->fmt, f->old, f->goal) &&
@@ -542,7 +600,7 @@ PROC(tdp_map)
 		f->tries = (uint8_t)over;
 	}
 	STEP("tdp_map:install");
-	if (f->tries != OVER_NOTHING) {
+	if (f->tries != OVER_NOTHING && !injects(c, INJ_SKIP_MERGE_FLUSH)) {
 		unsigned int h = f->goal;
 
 		h += f->tries == OVER_TABLE && c->rules->merge_flush_parent;

@@ -5,6 +5,7 @@
  *  x86.c: kvm_mmu_slot_apply_flags].
  */
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/vcpu.h"
 #include "model/vtlb.h"
 #include "model/x86.h"
@@ -205,7 +206,8 @@ PROC(zap_all_fast)
 		}
 	}
 	STEP("zap_all_fast:invalidate");
-	CALL(P_make_all_cpus_request, l_req, .req = REQ_MMU_FREE_OBSOLETE_ROOTS, .wait = 1);
+	if (!injects(c, INJ_SKIP_RELOAD))
+		CALL(P_make_all_cpus_request, l_req, .req = REQ_MMU_FREE_OBSOLETE_ROOTS, .wait = 1);
 	if (!c->rules->tdp_mmu)
 		CALL(P_legacy_zap_obsolete, l_range, 0);
 	lock_drop_write(c, OBJ_MMU_LOCK);
@@ -263,6 +265,34 @@ static int run_range(struct ctx *c, struct l_range *f, struct x86_visit *a)
 	return WALK_DONE;
 }
 
+/* The leaf that ageing is about to change: its place, and its value as a plain store would know it. */
+static bool plain_read(struct ctx *c, struct l_range *f)
+{
+	struct walk next = c->vm->scratch[c->me_nr].walk;
+	struct x86_visit a = { .f = vm_x86_fmt(c->vm) };
+	struct work unused = { 0 };
+
+	if (!injects(c, INJ_PLAIN_STORE) || f->flag != XR_AGE ||
+	    x86_find_leaf(&c->vm->pt, &next, &a, UINT32_MAX, &unused) == WALK_DONE)
+		return false;
+	f->n = next.gfn;
+	c->vm->scratch[c->me_nr].word[2] =
+		pt_lookup(&c->vm->pt, c->vm->st->roots[f->root].table, f->n).value.v;
+	return true;
+}
+
+/* What was set since then is lost. */
+static void plain_store(struct ctx *c, const struct l_range *f)
+{
+	struct pt_pos p;
+
+	if (!injects(c, INJ_PLAIN_STORE) || f->flag != XR_AGE)
+		return;
+	p = pt_lookup(&c->vm->pt, c->vm->st->roots[f->root].table, f->n);
+	pt_set(&c->vm->pt, p.table, p.index,
+	       (pte_t){ p.value.v & c->vm->scratch[c->me_nr].word[2] }, &c->work);
+}
+
 /*
  * One visitor over [start, end) of every root of an address space; roots that were invalidated still
  * count for notifiers.  mmu_lock is held.  Return: whether something changed.
@@ -281,6 +311,8 @@ PROC(x86_range)
 			walk_init(&c->vm->pt, c->vm->st->roots[f->root].table,
 				  (struct gfn_range){ f->start, f->end }, 0, 0);
 		for (;;) {
+			if (plain_read(c, f))
+				STEP("x86_range:read");
 			struct x86_visit a = {
 				.f = vm_x86_fmt(c->vm),
 				.height = f->locked,
@@ -292,14 +324,19 @@ PROC(x86_range)
 			int r = run_range(c, f, &a);
 
 			f->hit |= a.hit;
+			if (a.hit)
+				plain_store(c, f);
 			if (r == WALK_DONE)
 				break;
 			STEP("x86_range:entry");
 			if (!must_yield(c))
 				continue;
 			f->i = f->flag == XR_ZAP_LEAFS && f->hit;
-			CALL(P_yield_mmu_lock, l_req, .req = f->i);
-			f->hit = f->hit && !f->i;
+			CALL(P_yield_mmu_lock, l_req,
+			     .req = f->i && !injects(c, INJ_SKIP_YIELD_FLUSH));
+			f->hit = f->hit && (!f->i || injects(c, INJ_SKIP_YIELD_FLUSH));
+			if (injects(c, INJ_YIELD_SKIPS))
+				walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
 		}
 		root_put(c, f->root + 1);
 	}
@@ -341,7 +378,7 @@ PROC(zap_slot_leafs)
 	lock_take_write(c, OBJ_MMU_LOCK);
 	CALL(P_unmap_gfn_range, l_range, .slot = f->slot, .start = c->vm->slots[f->slot].base_gfn,
 	     .end = c->vm->slots[f->slot].base_gfn + c->vm->slots[f->slot].npages);
-	if (c->me->ret > 0)
+	if (c->me->ret > 0 && !injects(c, INJ_SKIP_SLOT_FLUSH))
 		CALL(P_flush_remote_tlbs, l_req, 0);
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	RETURN(0);
@@ -474,7 +511,7 @@ PROC(act_wrprot)
 PROC(act_flush_slot)
 {
 	BEGIN(l_range);
-	if (c->rules->inject == INJ_SKIP_ENABLE_FLUSH ||
+	if (injects(c, INJ_SKIP_ENABLE_FLUSH) ||
 	    (c->rules->log_flush == DL_IF_MODIFIED && !f->flag))
 		RETURN(0);
 	if (c->rules->trace_memslot_flush)
@@ -534,14 +571,16 @@ PROC(zap_collapsible_one)
 		x86_drop_subtree(&c->vm->pt, vm_x86_fmt(c->vm), pt_table_of(&c->vm->pt, f->old),
 				 &c->vm->st->deferred, &c->work);
 		STEP("zap_collapsible:freeze");
-		CALL(P_flush_range, l_range, .start = f->gfn,
-		     .n = geom_pages(&c->vm->cfg->geom, f->goal));
+		if (!injects(c, INJ_SKIP_COLLAPSE_FLUSH))
+			CALL(P_flush_range, l_range, .start = f->gfn,
+			     .n = geom_pages(&c->vm->cfg->geom, f->goal));
 		pt_set_quiet(c, f->table, f->index, (pte_t){ c->vm->pt.fmt->empty });
 	} else {
 		pt_set_quiet(c, f->table, f->index, (pte_t){ vm_x86_fmt(c->vm)->frozen });
 		STEP("zap_collapsible:freeze");
-		CALL(P_flush_range, l_range, .start = f->gfn,
-		     .n = geom_pages(&c->vm->cfg->geom, f->goal));
+		if (!injects(c, INJ_SKIP_COLLAPSE_FLUSH))
+			CALL(P_flush_range, l_range, .start = f->gfn,
+			     .n = geom_pages(&c->vm->cfg->geom, f->goal));
 		while (child_frozen(c, f))
 			STEP("zap_collapsible:wait");
 		pt_set_quiet(c, f->table, f->index, (pte_t){ c->vm->pt.fmt->empty });
@@ -584,10 +623,10 @@ PROC(recover_root)
 			CALL(P_zap_collapsible_one, l_fault, .table = p.table, .index = p.index,
 			     .old = p.value, .goal = p.height,
 			     .gfn = pt_entry_gfn(&c->vm->pt, p.table, p.index));
-		else if (collapse_one(c, &p))
-			f->hit = 1;
 		else
-			walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
+			f->hit |= collapse_one(c, &p);
+		/* each entry once, whatever a fault puts there again [tdp_iter.c: try_step_down] */
+		walk_leave(&c->vm->pt, &c->vm->scratch[c->me_nr].walk);
 		STEP("recover:entry");
 		if (!must_yield(c))
 			continue;
@@ -615,7 +654,7 @@ PROC(recover_roots)
 		f->hit |= c->me->ret > 0;
 		root_put(c, f->root + 1);
 	}
-	if (f->hit)
+	if (f->hit && !injects(c, INJ_SKIP_COLLAPSE_FLUSH))
 		CALL(P_flush_remote_tlbs, l_req, 0);
 	if (c->rules->recovery == REC_INPLACE)
 		rcu_exit(c);

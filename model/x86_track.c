@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "model/inject.h"
 #include "model/track.h"
 #include "model/x86.h"
 
@@ -89,7 +90,8 @@ static bool add_arrays(struct vm *vm, uint32_t slot, bool rmaps, bool counts)
 
 bool track_alloc_arrays(struct vm *vm, uint32_t slot)
 {
-	return add_arrays(vm, slot, needs_rmaps(vm), needs_counts(vm));
+	return vm->cfg->rules.inject == INJ_SKIP_ARRAYS ||
+	       add_arrays(vm, slot, needs_rmaps(vm), needs_counts(vm));
 }
 
 void track_free_arrays(struct vm *vm, uint32_t slot)
@@ -242,15 +244,19 @@ PROC(write_protect_gfn)
 	END;
 }
 
-/* One user more for the page; mmu_lock is held for write.  The flush comes before it is dropped. */
+/*
+ * One user more for the page; mmu_lock is held for write.  The flush comes before it is dropped.  Return:
+ * a flush was due.
+ */
 PROC(track_add)
 {
 	BEGIN(l_range);
 	add_count(c->vm, f->slot, f->start, 1);
 	CALL(P_write_protect_gfn, l_range, .slot = f->slot, .start = f->start);
-	if (c->me->ret > 0)
+	f->hit = c->me->ret > 0;
+	if (f->hit && !injects(c, INJ_SKIP_TRACK_FLUSH) && !injects(c, INJ_TRACK_FLUSH_LATE))
 		CALL(P_flush_remote_tlbs, l_req, 0);
-	RETURN(0);
+	RETURN(f->hit);
 	END;
 }
 
@@ -301,7 +307,12 @@ PROC(track_page)
 	if (f->flag)
 		record_add(c->vm, f->start);
 	CALL(P_track_add, l_range, .slot = f->slot, .start = f->start);
+	f->hit = c->me->ret > 0;
 	lock_drop_write(c, OBJ_MMU_LOCK);
+	if (f->hit && injects(c, INJ_TRACK_FLUSH_LATE)) {
+		STEP("track_page:unlock");
+		CALL(P_flush_remote_tlbs, l_req, 0);
+	}
 	srcu_exit(c);
 	RETURN(0);
 	END;

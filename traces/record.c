@@ -118,8 +118,7 @@ static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
 
 	if (((l->kind < LANG_GUEST_NOP || l->kind > LANG_GUEST_UNSPIN) &&
 	     l->kind != LANG_OP_SHADOW_ROOT) ||
-	    vcpus >= LANG_VCPUS_MAX ||
-	    l->u.guest.vcpu_mask >> vcpus == 0)
+	    vcpus >= LANG_VCPUS_MAX || l->u.guest.vcpu_mask >> vcpus == 0)
 		return true;
 	return fail(rd, "unknown vCPU, expected numbers below vcpus=%u, found '%s'", vcpus,
 		    l->text);

@@ -73,7 +73,7 @@ prints 'exit codes: 0 fine'
 expect 0 '' --version
 prints 's2sim '
 expect 2 "found 'frobnicate'" frobnicate
-for command in replay conform list; do
+for command in replay conform list diff-policy; do
 	expect 0 '' $command --help
 	prints "s2sim $command"
 	expect 2 '--frobnicate' $command --frobnicate
@@ -81,16 +81,42 @@ done
 expect 2 'expected one FILE, found 0' replay
 expect 2 'expected one FILE, found 2' replay "$good" "$good"
 expect 2 'expected LOG..., found none' conform
-expect 2 'expected policies, axes, invariants, profiles [NAME] or scenarios FILE' list
+expect 2 'expected policies, axes, injections, invariants, profiles [NAME] or scenarios FILE' list
 expect 2 "found 'policies x'" list policies x
 expect 2 '--level, expected 1 to 4, found 5' conform --level 5 "$good"
 expect 2 '--level' conform --level 4x "$good"
 expect 2 'Missing argument for --policy' replay --policy
 expect 0 '' list policies
 prints 'x86-6.12'
+prints '  x86-uf-v2              x86-6.12    x86-uf-v2       inv-arch          size-4k-at-faultin'
+prints '  all: machine=vhe uapi=any-toggle'
 expect 0 '' list axes
+prints '  page-track=pt-change+movefail'
+grep -q 'presets' "$dir/out" && complain "list axes prints the presets, too"
+expect 0 '' list injections
+prints '  skip-srcu-wait'
 expect 0 '' list scenarios "$good"
 prints 'one'
+
+# --- Policies compared, with the exit codes of diff.
+expect 0 '' diff-policy x86-uf-v2 x86-6.12+machine=ept+userfault=x86-uf-v2
+[ ! -s "$dir/out" ] || complain "equal policies differ: $(cat "$dir/out")"
+expect 1 '' diff-policy x86-uf-v2 x86-uf-v3
+cat >"$dir/diff" <<'END'
+--- x86-uf-v2
++++ x86-uf-v3
+userfault     x86-uf-v2                  x86-uf-v3
+invalidate    inv-arch                   common-hook-v3
+size          size-4k-at-faultin         size-4k-at-adjust
+END
+cmp -s "$dir/out" "$dir/diff" || complain "diff-policy prints something else: $(cat "$dir/out")"
+expect 1 '' diff-policy arm64-6.12 x86-6.12
+prints 'mmu           -                          tdp'
+expect 1 '' diff-policy x86-6.1+page-track=pt-change+movefail x86-6.1
+prints 'page-track    pt-change+movefail         pt-flush-slot'
+expect 2 'expected two policies, found 1' diff-policy x86-uf-v2
+expect 2 "found 'x86-9.9'" diff-policy x86-uf-v2 x86-9.9
+expect 2 "found 'mmu=shadow'" diff-policy x86-uf-v2+mmu=shadow x86-uf-v2
 
 # --- Replay: a record, and the same record again from it.
 expect 0 '' replay "$good"

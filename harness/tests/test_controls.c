@@ -5,86 +5,11 @@
  * fail, and each rule to be needed.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include <check.h>
+#include <glib.h>
 
-#include "harness/explore.h"
-#include "traces/record.h"
-
-/* A mapping of four pages, and a slot over it from gfn 4 on. */
-#define MAP         "host map name=m0 size=0x4000 backing=anon\n"
-#define SLOT_AT     "op set_region slot=0 size=0x4000 map=m0+0x0 gpa="
-#define SLOT(flags) SLOT_AT "0x4000 flags=" flags "\n"
-#define MOVE(more)  SLOT_AT "0x8000 flags=none " more "\n"
-#define WRITE       "guest write vcpu=0 gpa=0x4000"
-#define PAR         "par\n"
-#define JOIN        "join\n"
-
-/* Explored under @policy with @inject: @inv is asked only, and holds or not. */
-struct control {
-	const char *policy, *inject, *inv;
-	bool holds;
-	const char *lines;
-};
-
-/* The scenario as the explorer wants it. */
-struct prepared {
-	struct record *file;
-	GPtrArray *lines;
-	struct explore_cfg cfg;
-	uint64_t mask;
-};
-
-static void prepare(struct prepared *p, const struct control *t)
-{
-	g_autofree char *text = g_strconcat("scenario name=t code=0\n", t->lines, NULL);
-	g_autoptr(GError) error = NULL;
-	struct record_scenario *scen;
-
-	p->file = record_parse(text, strlen(text), "t", &error);
-	ck_assert_msg(p->file != NULL, "%s", error ? error->message : "");
-	scen = g_ptr_array_index(p->file->scenarios, 0);
-	p->lines = g_ptr_array_new();
-	for (guint i = 0; i < scen->steps->len; i++)
-		g_ptr_array_add(p->lines,
-				&((struct record_step *)g_ptr_array_index(scen->steps, i))->input);
-	g_strlcpy(scen->header.u.scenario.inject, t->inject,
-		  sizeof(scen->header.u.scenario.inject));
-	p->mask = BIT(inv_find(t->inv));
-	ck_assert_msg(inv_find(t->inv) != INV_NONE, "%s", t->inv);
-	p->cfg = (struct explore_cfg){ .scenario = &scen->header.u.scenario,
-				       .lines = p->lines,
-				       .policy = t->policy,
-				       .max_states = 200000,
-				       .jobs = 1,
-				       .no_progress = inv_find(t->inv) != INV_PROG,
-				       .invariants = &p->mask };
-}
-
-/* What is found; fails the test when nothing is although states are left. */
-static void check_control(const struct control *t)
-{
-	g_autoptr(GError) error = NULL;
-	struct explore_result *r;
-	struct prepared p;
-	const char *why;
-
-	prepare(&p, t);
-	r = explore(&p.cfg, &error);
-	ck_assert_msg(r != NULL, "%s %s: %s", t->policy, t->inject, error ? error->message : "");
-	why = r->findings->len ? ((struct explore_finding *)g_ptr_array_index(r->findings, 0))->why
-			       : "";
-	if ((r->findings->len == 0) != t->holds || (t->holds && !r->complete))
-		ck_abort_msg("%s inject=%s: expected that %s %s, found %u violations in "
-			     "%" G_GUINT64_FORMAT " states%s %s:\n%s",
-			     t->policy, t->inject, t->inv, t->holds ? "holds" : "is violated",
-			     r->findings->len, r->states, r->complete ? "" : ", not all", why,
-			     t->lines);
-	explore_result_free(r);
-	g_ptr_array_free(p.lines, TRUE);
-	record_free(p.file);
-}
+#include "harness/tests/explored.h"
 
 /* ---- write tracking -------------------------------------------------------------------------------- */
 
@@ -187,7 +112,7 @@ static const struct control userfault[] = {
 
 START_TEST(no_guest_passes_a_bit_that_was_set)
 {
-	check_control(&userfault[_i]);
+	check_control(&userfault[_i], "");
 }
 END_TEST
 
@@ -215,13 +140,13 @@ static const struct control logging[] = {
 
 START_TEST(no_write_is_lost)
 {
-	check_control(&logging[_i]);
+	check_control(&logging[_i], "");
 }
 END_TEST
 
 START_TEST(tracked_pages_stay_protected)
 {
-	check_control(&tracking[_i]);
+	check_control(&tracking[_i], "");
 }
 END_TEST
 

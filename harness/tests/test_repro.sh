@@ -146,14 +146,14 @@ explore()
 
 deleted="-p x86-6.12+machine=ept -s deleted"
 explore 1 $deleted "$dir/test.scn"
-sed -n '/^deleted: I15/,$p' "$dir/report" >"$dir/table"
+sed -n '/^deleted: INV-SLOT/,$p' "$dir/report" >"$dir/table"
 explore 1 $deleted --story "$dir/story" --svg "$dir/story.svg" "$dir/test.scn"
 grep -q '^ step  v0 ' "$dir/report" && complain "--story: expected no table in the report, found one"
 [ -s "$dir/story" ] && diff -B "$dir/story" "$dir/table" >/dev/null ||
 	complain "--story: expected the table of the report, found: $(head -3 "$dir/story")"
 tail -1 "$dir/story.svg" | grep -qx '</svg>' || complain "--svg: expected a whole picture"
 # the program ends with the table as a comment
-sed -n '/^ \* deleted: I15 does not hold at/,/^ \*\/$/p' "$dir/deleted.x86.c" | grep -qx ' \*  step  v0 .*vmm0' ||
+sed -n '/^ \* deleted: INV-SLOT does not hold at/,/^ \*\/$/p' "$dir/deleted.x86.c" | grep -qx ' \*  step  v0 .*vmm0' ||
 	complain "--repro: expected the table at the end"
 
 # nothing is found, nothing is written

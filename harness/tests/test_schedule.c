@@ -60,13 +60,13 @@ static const struct {
 	enum inv inv;
 	const char *has; /* in the text that is written */
 } cases[] = {
-	{ "scenario name=a code=0 geom=ept-1x2 inject=skip-zap\n" DELETED, X86, NULL, INV_I15,
+	{ "scenario name=a code=0 geom=ept-1x2 inject=skip-zap\n" DELETED, X86, NULL, INV_SLOT,
 	  "scenario name=a policy=x86-6.12+machine=ept geom=ept-1x2 code=0 inject=skip-zap "
 	  "tlb=set\nhost map" },
 	{ "scenario name=a code=0 geom=arm64-1x2 inject=skip-zap\n" DELETED, ARM, "I15", INV_I15,
 	  " tlb=set\nscope invariants=I15\nhost map" },
 	{ "scenario name=a vcpus=2 code=0 inject=skip-zap\nscope slots=3 tables=12\n" DELETED, X86,
-	  NULL, INV_I15, " geom=ept-2x2 " },
+	  NULL, INV_SLOT, " geom=ept-2x2 " },
 	{ PICKED, X86 "-nopml", NULL, INV_I10, " pick=1 at=hw:walk\n" },
 	{ CHOSEN, X86 "-nopml", NULL, INV_I10, "sched vmm0 line=2 " },
 	{ ENDLESS, ARM, "INV-PROG", INV_PROG, "\nexpect violated inv=INV-PROG\n" },
@@ -361,7 +361,7 @@ START_TEST(good_schedules_may_end_early_and_go_on_too_long)
 		g_string_append(text, "sched mm7 n=9\n");
 		text_explore_init(&t, text->str);
 		r = run(&t);
-		ck_assert_int_eq(r.finding.inv, INV_I15);
+		ck_assert_int_eq(r.finding.inv, INV_SLOT);
 		ck_assert_uint_eq(r.moves, found.f->path->len + 9);
 		ck_assert_uint_eq(r.finding.path->len, found.f->path->len);
 		schedule_result_fini(&r);

@@ -136,7 +136,7 @@ END_TEST
 START_TEST(the_set_keeps_numbers)
 {
 	struct state_set *s = state_set_new();
-	enum { N = 100000 };
+	enum { N = 8000 };
 
 	for (uint32_t i = 0; i < N; i++) {
 		/* many share the low bits that choose the place */

@@ -10,6 +10,7 @@
 #include <check.h>
 #include <glib.h>
 
+#include "model/inject.h"
 #include "model/policy.h"
 #include "model/vm.h"
 
@@ -49,11 +50,6 @@ static const struct {
 	{ "arm64-sean-rewrite", "arm64-6.12+userfault=arm64-sean-rewrite" },
 	{ "arm64-james-flags-only", "arm64-6.12+userfault=arm64-james-flags-only" },
 	{ "arm64-no-early-return", "arm64-6.12+userfault=arm64-no-early-return" },
-};
-
-static const char *const injections[] = {
-	"skip-zap",         "skip-enable-flush", "skip-harvest-flush", "skip-notifier-flush",
-	"skip-retry-check", "skip-srcu-wait",    "skip-tlbi",          "skip-dirty-mark",
 };
 
 /* A line, and the word that the message must quote. */
@@ -141,21 +137,59 @@ END_TEST
 
 START_TEST(every_injection_has_a_name_and_no_other_word_has)
 {
-	struct rules r = rules_of("x86-6.12");
+	struct rules x86 = rules_of("x86-6.12"), arm = rules_of("arm64-6.12");
 	g_autoptr(GError) error = NULL;
-	unsigned int seen = 0;
 
-	ck_assert_uint_eq(G_N_ELEMENTS(injections), NR_INJECTIONS - 1);
-	for (size_t i = 0; i < G_N_ELEMENTS(injections); i++) {
-		ck_assert(policy_set_injection(&r, injections[i], &error));
-		ck_assert_uint_ne(r.inject, INJ_NONE);
-		ck_assert(!(seen >> r.inject & 1));
-		seen |= 1U << r.inject;
+	for (int i = 1; i < NR_INJECTIONS; i++) {
+		const char *name = injection_name((enum injection)i);
+		bool on_x86 = policy_set_injection(&x86, name, NULL);
+		bool on_arm = policy_set_injection(&arm, name, NULL);
+
+		ck_assert_msg(on_x86 || on_arm, "%s is for no architecture", name);
+		ck_assert(!on_x86 || x86.inject == i);
+		ck_assert(!on_arm || arm.inject == i);
+		ck_assert_uint_gt(strlen(injection_text((enum injection)i)), 20);
 	}
-	ck_assert(policy_set_injection(&r, "none", &error));
-	ck_assert_uint_eq(r.inject, INJ_NONE);
-	ck_assert(!policy_set_injection(&r, "skip-zapp", &error));
+	ck_assert(policy_set_injection(&x86, "none", &error));
+	ck_assert_uint_eq(x86.inject, INJ_NONE);
+	ck_assert(!policy_set_injection(&x86, "skip-zapp", &error));
 	ck_assert_ptr_nonnull(strstr(error->message, "'skip-zapp'"));
+}
+END_TEST
+
+START_TEST(an_injection_of_another_architecture_is_refused)
+{
+	struct rules x86 = rules_of("x86-6.12"), arm = rules_of("arm64-6.12");
+	g_autoptr(GError) e1 = NULL;
+	g_autoptr(GError) e2 = NULL;
+
+	ck_assert(!policy_set_injection(&x86, "no-break", &e1));
+	ck_assert_ptr_nonnull(strstr(e1->message, "'no-break'"));
+	ck_assert(!policy_set_injection(&arm, "skip-acks", &e2));
+	ck_assert_ptr_nonnull(
+		strstr(e2->message, "expected one that the policy's architecture has"));
+	ck_assert(x86.inject == INJ_NONE && arm.inject == INJ_NONE);
+}
+END_TEST
+
+/* An injection that is a variant sets that and nothing else; the others set nothing but themselves. */
+START_TEST(an_injection_sets_no_rule_but_its_variant)
+{
+	for (int i = 1; i < NR_INJECTIONS; i++) {
+		const char *name = injection_name((enum injection)i);
+		struct rules was = rules_of("x86-uf-v3"), is = was;
+		unsigned int differ = 0;
+
+		if (!policy_set_injection(&is, name, NULL))
+			continue;
+		for (unsigned int a = 0; a < policy_nr_axes(); a++)
+			differ += g_strcmp0(policy_variant(&was, a), policy_variant(&is, a)) != 0;
+		if (differ == 0) {
+			is.inject = INJ_NONE;
+			ck_assert_mem_eq(&was, &is, sizeof(is));
+		}
+		ck_assert_msg(differ <= 1, "%s changes %u axes", name, differ);
+	}
 }
 END_TEST
 
@@ -164,12 +198,13 @@ START_TEST(the_list_names_every_word)
 	g_autoptr(GString) list = g_string_new(NULL);
 
 	policy_list(list);
+	policy_list_injections(list);
 	for (size_t i = 0; i < G_N_ELEMENTS(bases); i++)
 		ck_assert_ptr_nonnull(strstr(list->str, bases[i].name));
 	for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
 		ck_assert_ptr_nonnull(strstr(list->str, presets[i].line));
-	for (size_t i = 0; i < G_N_ELEMENTS(injections); i++)
-		ck_assert_ptr_nonnull(strstr(list->str, injections[i]));
+	for (int i = 1; i < NR_INJECTIONS; i++)
+		ck_assert_ptr_nonnull(strstr(list->str, injection_name((enum injection)i)));
 }
 END_TEST
 
@@ -654,6 +689,8 @@ int main(void)
 	tcase_add_loop_test(names_case, more_axes_may_follow_a_preset, 0, G_N_ELEMENTS(presets));
 	tcase_add_test(names_case, the_last_variant_of_an_axis_counts);
 	tcase_add_loop_test(names_case, bad_words_are_named, 0, G_N_ELEMENTS(bad));
+	tcase_add_test(names_case, an_injection_of_another_architecture_is_refused);
+	tcase_add_test(names_case, an_injection_sets_no_rule_but_its_variant);
 	tcase_add_test(names_case, every_injection_has_a_name_and_no_other_word_has);
 	tcase_add_test(names_case, the_list_names_every_word);
 	suite_add_tcase(suite, names_case);

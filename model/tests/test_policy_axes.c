@@ -131,6 +131,48 @@ static const struct axis_case {
 	SETS("arm64-6.1", "fault-lock=exclusive", s2_perm_read_lock, false),
 	SETS("arm64-6.12", "fault-lock=perm-shared", s2_perm_read_lock, true),
 	SETS("arm64-6.1", "fault-lock=shared", s2_fault_read_lock, true),
+	SETS("x86-6.12", "spte=spte-6.1", spte_version, X86_SPTE_61),
+	SETS("x86-6.1", "spte=spte-6.12", spte_version, X86_SPTE_612),
+	SETS("x86-6.1", "spte=spte-7.2", spte_version, X86_SPTE_72),
+	SETS("x86-6.12", "huge-fault=zap-empty", fault_huge, HUGE_ZAP_EMPTY),
+	SETS("x86-6.1", "huge-fault=split", fault_huge, HUGE_SPLIT),
+	SETS("x86-6.12", "zap-order=freeze-drop-flush", zap_order, ZAP_FREEZE_DROP_FLUSH),
+	SETS("x86-6.1", "zap-order=flush-clear-drop", zap_order, ZAP_FLUSH_CLEAR_DROP),
+	SETS("x86-6.12", "zap-passes=blocks-first", zap_passes, 4),
+	SETS("x86-6.1", "zap-passes=each-level", zap_passes, 7),
+	SETS("x86-6.12", "merge-flush=parent", merge_flush_parent, true),
+	SETS("x86-6.1", "merge-flush=block", merge_flush_parent, false),
+	SETS("x86-6.12", "retry-hull=hva", retry_by_hva, true),
+	SETS("x86-6.1", "retry-hull=gfn", retry_by_hva, false),
+	SETS("x86-6.12", "nx-table=any", nx_any_table, true),
+	SETS("x86-6.1", "nx-table=tagged", nx_any_table, false),
+	SETS("x86-6.12", "log-split=short", log_split_last, false),
+	SETS("x86-6.1", "log-split=whole", log_split_last, true),
+	SETS("x86-7.2", "spurious=overwritten", spurious_no_overwrite, false),
+	SETS("x86-6.1", "spurious=kept", spurious_no_overwrite, true),
+	SETS("x86-7.2", "pml-order=newest-first", pml_drain_upward, false),
+	SETS("x86-6.1", "pml-order=as-written", pml_drain_upward, true),
+	SETS("arm64-6.12", "log-commit=new-flags", commit, COMMIT_ARM_61),
+	SETS("arm64-6.1", "log-commit=with-split", commit, COMMIT_ARM_CUR),
+	SETS("arm64-6.12", "break-marker=empty", s2_locked_marker, false),
+	SETS("arm64-6.1", "break-marker=locked", s2_locked_marker, true),
+	SETS("arm64-6.12", "range-tlbi=vmid", s2_range_ops, false),
+	SETS("arm64-6.1", "range-tlbi=range", s2_range_ops, true),
+	SETS("arm64-6.12", "relax-tlbi=all", s2_relax_local, false),
+	SETS("arm64-6.1", "relax-tlbi=local", s2_relax_local, true),
+	SETS("arm64-6.12", "eager-split=none", s2_eager_split, false),
+	SETS("arm64-6.1", "eager-split=chunks", s2_eager_split, true),
+	SETS("arm64-6.12", "change-pte=maps", s2_change_pte, true),
+	SETS("arm64-6.1", "change-pte=none", s2_change_pte, false),
+	SETS("arm64-6.12", "dirty-mark=under-lock", s2_mark_after_unlock, false),
+	SETS("arm64-6.1", "dirty-mark=after-unlock", s2_mark_after_unlock, true),
+	SETS("arm64-6.12", "age=first-leaf", s2_age_one, true),
+	SETS("arm64-6.1", "age=range", s2_age_one, false),
+	SETS("arm64-6.12", "ring=none", ring_supported, false),
+	SETS("arm64-6.1", "ring=supported", ring_supported, true),
+	SETS("arm64-6.12", "host-protect=by-unit", host_protect_tables, false),
+	SETS("arm64-6.1", "host-protect=by-table", host_protect_tables, true),
+	SETS("arm64-sean-rewrite", "log-commit=new-flags", commit_base, COMMIT_ARM_61),
 };
 
 START_TEST(every_axis_sets_its_rule)
@@ -147,13 +189,111 @@ START_TEST(every_axis_sets_its_rule)
 }
 END_TEST
 
+/* A word is what the rules are said to stand on after it. */
+START_TEST(every_variant_is_found_again)
+{
+	const struct axis_case *a = &axes[_i];
+	g_autofree char *line = g_strconcat(a->base, "+", a->word, NULL);
+	struct rules r = rules_of(line);
+	size_t n = strcspn(a->word, "=");
+	unsigned int i = 0;
+
+	while (strncmp(policy_axis(i), a->word, n) != 0 || policy_axis(i)[n] != '\0')
+		ck_assert_uint_lt(++i, policy_nr_axes());
+	ck_assert_str_eq(policy_variant(&r, i), a->word + n + 1);
+}
+END_TEST
+
+static const char *const named[] = {
+	"x86-6.1",
+	"x86-6.12",
+	"x86-7.2",
+	"arm64-6.1",
+	"arm64-6.12",
+	"arm64-7.0",
+	"x86-uf-v2",
+	"x86-uf-sean",
+	"x86-uf-v3",
+	"x86-uf-guarded",
+	"arm64-uf-v1",
+	"arm64-james-v2",
+	"arm64-sean-rewrite",
+	"arm64-james-flags-only",
+	"arm64-no-early-return",
+};
+
+/* The same point by words: the base, and every axis on which the policy stands. */
+static char *point_of(const char *base, const struct rules *r)
+{
+	GString *s = g_string_new(base);
+
+	/* a userfault series sets more than its own axis, so that it stands before the others */
+	for (int pass = 0; pass < 2; pass++) {
+		for (unsigned int i = 0; i < policy_nr_axes(); i++) {
+			bool first = strcmp(policy_axis(i), "userfault") == 0 ||
+				     policy_axis_kind(i) == AXIS_KERNEL;
+			const char *v = policy_variant(r, i);
+
+			if (v && first == (pass == 0))
+				g_string_append_printf(s, "+%s=%s", policy_axis(i), v);
+		}
+	}
+	return g_string_free(s, FALSE);
+}
+
+START_TEST(every_named_policy_stands_on_every_axis)
+{
+	struct rules r = rules_of(named[_i]);
+	bool x86 = r.arch == PT_X86;
+	g_autofree char *line = point_of(policy_base(&r), &r);
+	struct rules again = rules_of(line);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < policy_nr_axes(); i++)
+		n += policy_variant(&r, i) != NULL;
+	ck_assert_uint_eq(n, x86 ? 29 : 24);
+	again.first_requests = r.first_requests; /* a machine's: what is pending at first adds up */
+	ck_assert_mem_eq(&r, &again, sizeof(r));
+}
+END_TEST
+
+/* What only the recorder's probes and counters see, and the base's own name. */
+static void forget_what_is_printed(struct rules *r)
+{
+	r->trace_memslot_flush = r->trace_memslot_flush_log = r->trace_flush_with_address = false;
+	r->trace_hugetlb_twice = r->unrecorded = false;
+	r->trace_no_level = 0;
+	r->first_requests = 0;
+	r->base = 0;
+}
+
+static const struct {
+	const char *from, *to;
+} steps[] = {
+	{ "x86-6.1", "x86-6.12" },     { "x86-6.12", "x86-6.1" },     { "x86-6.12", "x86-7.2" },
+	{ "x86-7.2", "x86-6.1" },      { "arm64-6.1", "arm64-6.12" }, { "arm64-6.12", "arm64-6.1" },
+	{ "arm64-6.12", "arm64-7.0" },
+};
+
+START_TEST(a_kernel_is_its_choices)
+{
+	struct rules to = rules_of(steps[_i].to), from;
+	g_autofree char *line = point_of(steps[_i].from, &to);
+
+	from = rules_of(line);
+	forget_what_is_printed(&from);
+	forget_what_is_printed(&to);
+	ck_assert_msg(memcmp(&from, &to, sizeof(to)) == 0, "%s is not %s", line, steps[_i].to);
+}
+END_TEST
+
 START_TEST(nothing_is_listed_that_the_tests_do_not_know)
 {
 	g_autoptr(GString) list = g_string_new(NULL);
 	g_auto(GStrv) lines = NULL;
 	unsigned int words = 0;
 
-	policy_list(list);
+	policy_list_axes(list);
 	lines = g_strsplit(list->str, "\n", -1);
 	for (size_t i = 0; lines[i]; i++) {
 		g_auto(GStrv) word = g_strsplit_set(g_strstrip(lines[i]), " ", 2);
@@ -180,6 +320,9 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(words, every_axis_sets_its_rule, 0, G_N_ELEMENTS(axes));
+	tcase_add_loop_test(words, every_variant_is_found_again, 0, G_N_ELEMENTS(axes));
+	tcase_add_loop_test(words, every_named_policy_stands_on_every_axis, 0, G_N_ELEMENTS(named));
+	tcase_add_loop_test(words, a_kernel_is_its_choices, 0, G_N_ELEMENTS(steps));
 	tcase_add_test(words, nothing_is_listed_that_the_tests_do_not_know);
 	suite_add_tcase(suite, words);
 	srunner_run_all(runner, CK_ENV);

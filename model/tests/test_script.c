@@ -511,7 +511,6 @@ START_TEST(a_line_that_is_not_run_in_its_place_is_refused)
 }
 END_TEST
 
-/* Every injection but skip-srcu-wait, which needs two actors (test_state.c), is in the table above. */
 /* More acknowledgements than a step has objects to wake, more actors than 32. */
 START_TEST(a_flush_reaches_more_vcpus_than_a_word_has_bits)
 {
@@ -560,27 +559,6 @@ START_TEST(a_new_page_has_another_frame_than_the_last)
 }
 END_TEST
 
-START_TEST(every_injection_is_observed)
-{
-	g_autoptr(GString) list = g_string_new(NULL);
-	g_auto(GStrv) lines = NULL;
-	unsigned int seen = 0;
-
-	policy_list(list);
-	lines = g_strsplit(strstr(list->str, "injections\n") + strlen("injections\n"), "\n", -1);
-	for (size_t i = 0; lines[i] && *lines[i]; i++) {
-		g_autofree char *key = g_strconcat("inject=", g_strstrip(lines[i]), NULL);
-		bool known = strcmp(lines[i], "skip-srcu-wait") == 0;
-
-		for (size_t k = 0; k < G_N_ELEMENTS(injections); k++)
-			known |= g_str_has_suffix(injections[k].keys, key);
-		ck_assert_msg(known, "no scenario observes %s", lines[i]);
-		seen++;
-	}
-	ck_assert_uint_eq(seen, NR_INJECTIONS - 1);
-}
-END_TEST
-
 /* clang-format off */
 #define SCENARIO_TEST(name, table) \
 	START_TEST(name) \
@@ -615,7 +593,6 @@ int main(void)
 	ADD(a_vm_that_cannot_be_is_refused_by_name, no_vm);
 	ADD(a_line_that_is_not_run_in_its_place_is_refused, no_order);
 #undef ADD
-	tcase_add_test(tcase, every_injection_is_observed);
 	tcase_add_test(tcase, a_flush_reaches_more_vcpus_than_a_word_has_bits);
 	tcase_add_test(tcase, a_new_page_has_another_frame_than_the_last);
 	suite_add_tcase(suite, tcase);
