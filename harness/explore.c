@@ -310,7 +310,7 @@ static struct batch *batch_new(void)
 {
 	struct batch *b = g_new(struct batch, 1);
 
-	b->codes = g_byte_array_new();
+	b->codes = g_byte_array_sized_new(1); /* the start has no code, and yet a place */
 	b->where = g_array_new(FALSE, FALSE, sizeof(struct wait_at));
 	return b;
 }

@@ -165,7 +165,7 @@ static bool make_move(struct schedule_walk *w)
 	if (!moves_make(w->start.moves, &w->c, t.mv, w->error))
 		return false;
 	if (s->pick && s->pick >= w->c.pick_of)
-		return misfit(w, g_strdup_printf("pick= below %u", MAX(w->c.pick_of, 1)),
+		return misfit(w, g_strdup_printf("pick= below %d", MAX(w->c.pick_of, 1)),
 			      g_strdup_printf("pick=%" G_GUINT64_FORMAT, s->pick));
 	if (*s->at && w->number == s->n && g_strcmp0(w->c.label, s->at) != 0)
 		return misfit(w, g_strdup_printf("'%s'", s->at),

@@ -227,7 +227,7 @@ static bool smaller_slot(struct draft *d, const struct shrink_at *at)
 {
 	const struct lang_region *first = &line_at(d, at->place)->u.region;
 	uint32_t slot = first->slot;
-	uint64_t size = first->size, left = first->size;
+	uint64_t size = first->size, left = size;
 
 	if (line_at(d, at->place)->kind != LANG_OP_SET_REGION ||
 	    !lower_bytes(&left, at->page, at->way % LOWER_WAYS))

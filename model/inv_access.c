@@ -96,10 +96,10 @@ static bool will_be_asked(const struct vm *vm, uint32_t v)
 {
 	for (uint32_t a = 0; a < vm->nr_actors; a++) {
 		const struct actor *me = &vm->actors[a];
-		const struct frame *fr = &me->fr[me->depth - 1];
+		const struct frame *fr = me->depth ? &me->fr[me->depth - 1] : me->fr;
 		const struct l_req *f = (const struct l_req *)(const void *)fr->loc;
 
-		if (me->depth && vm->st->lock[OBJ_MMU_LOCK].writer == (int32_t)a + 1 &&
+		if (vm->st->lock[OBJ_MMU_LOCK].writer == (int32_t)a + 1 &&
 		    (fr->proc == P_zap_all_fast ||
 		     (fr->proc == P_make_all_cpus_request && f->i < v &&
 		      (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS))))

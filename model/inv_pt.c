@@ -240,12 +240,11 @@ static enum tlb_keep leads_there(void *arg, const struct tlb_entry *e)
 static bool walks_in(const struct vm *vm, uint32_t v, uint32_t table)
 {
 	const struct actor *a = &vm->actors[v];
-	const struct frame *fr = &a->fr[a->depth - 1];
+	const struct frame *fr = a->depth ? &a->fr[a->depth - 1] : a->fr;
 	const struct l_hw *hw = (const struct l_hw *)(const void *)fr->loc;
 
-	return a->depth && fr->proc == P_hw_access && hw->res.table == 0 &&
-	       hw->cur.table == table && vm->vcpus[v].mode == IN_GUEST_MODE &&
-	       !vm->vcpus[v].walk_again;
+	return fr->proc == P_hw_access && hw->res.table == 0 && hw->cur.table == table &&
+	       vm->vcpus[v].mode == IN_GUEST_MODE && !vm->vcpus[v].walk_again;
 }
 
 static bool check_freed(const struct transition *t, uint32_t table, struct witness *w)
