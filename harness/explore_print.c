@@ -110,6 +110,7 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name, then its value */
 static void put_string(JsonBuilder *b, const char *name, const char *value)
 {
 	json_builder_set_member_name(b, name);

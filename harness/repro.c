@@ -380,7 +380,7 @@ static void put_run(const struct repro *r, guint i, uint32_t *known)
 /* The runs of one actor as a function; false if it has none. */
 static bool put_job(const struct repro *r, uint32_t actor)
 {
-	g_autofree uint32_t *known = g_new0(uint32_t, r->nr_actors);
+	uint32_t *known = g_new0(uint32_t, r->nr_actors);
 	bool any = false;
 
 	for (guint i = 0; i < r->runs->len; i++) {
@@ -395,6 +395,7 @@ static bool put_job(const struct repro *r, uint32_t actor)
 	}
 	if (any)
 		g_string_append(r->out, "}\n\n");
+	g_free(known);
 	return any;
 }
 

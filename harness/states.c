@@ -170,7 +170,7 @@ struct state_set {
 static void make_room(struct state_set *s, size_t capacity)
 {
 	s->capacity = capacity;
-	s->keys = g_new(struct vm_hash, capacity);
+	s->keys = g_new0(struct vm_hash, capacity);
 	s->numbers = g_new(uint32_t, capacity);
 	memset(s->numbers, 0xff, capacity * sizeof(*s->numbers));
 }

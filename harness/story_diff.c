@@ -285,9 +285,11 @@ static void diff_slot(struct diff *d, const struct memslot *a, const struct mems
 		flags_text(a->flags, was);
 	if (b)
 		flags_text(b->flags, now);
-	if (!b)
+	if (a && !b)
 		say(d, true, "active memslots: slot %u is gone", a->id);
-	else if (!a || a->base_gfn != b->base_gfn || a->npages != b->npages)
+	if (!b)
+		return;
+	if (!a || a->base_gfn != b->base_gfn || a->npages != b->npages)
 		say(d, true, "active memslots: slot %u is gfn=" HEX " n=" HEX " flags=%s", b->id,
 		    b->base_gfn, b->npages, now->str);
 	else if (a->flags != b->flags)

@@ -123,6 +123,7 @@ static void walk_step(struct ctx *c, struct l_hw *f)
 			*pt_entry(&c->vm->pt, table, pt_index(&c->vm->pt, f->cur.gfn, height)));
 }
 
+/* NOLINTNEXTLINE(readability-function-size): one access, from its first read to its end */
 PROC(hw_access)
 {
 	BEGIN(l_hw);

@@ -254,11 +254,10 @@ bool inv_leak(const struct transition *t, struct witness *w)
 	return foreign_words(t->after) == t->after->ghost->foreign_words;
 }
 
-enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out)
+enum inv inv_check_end(struct vm *vm, uint64_t mask, struct witness *out)
 {
-	struct transition t = { .before = vm };
+	struct transition t = { .before = vm, .after = vm };
 
-	t.after = (struct vm *)(uintptr_t)vm; /* looked at only */
 	for (unsigned int i = 1; i < NR_INVS; i++) {
 		*out = (struct witness){ .why = NULL };
 		if ((mask >> i & 1) && is_at_end((enum inv)i) && !rows[i].check(&t, out))

@@ -73,7 +73,7 @@ void inv_ghost_end(struct transition *t);
 enum inv inv_check(const struct transition *t, uint64_t mask, struct witness *out);
 
 /* inv_check_end() - the same for a state at the end of the program. */
-enum inv inv_check_end(const struct vm *vm, uint64_t mask, struct witness *out);
+enum inv inv_check_end(struct vm *vm, uint64_t mask, struct witness *out);
 
 /* inv_applies() - those that mean something for a configuration, as a mask. */
 uint64_t inv_applies(const struct vm_cfg *cfg);

@@ -304,6 +304,7 @@ static bool zaps_before_swap(const struct ctx *c, const struct l_slot *f)
 }
 
 /* old (f->slot) and new (f->slot2) by element number; 0 for CREATE's old and DELETE's new */
+/* NOLINTNEXTLINE(readability-function-size): the orders of an update stand side by side */
 PROC(set_memslot)
 {
 	BEGIN(l_slot);
@@ -456,6 +457,7 @@ static int prepare_arrays(struct vm *vm, uint8_t change, uint32_t old, uint32_t 
 	return -ENOMEM;
 }
 
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): arrays and log, in the order of the kernel */
 int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, uint32_t old,
 			  uint32_t now)
 {

@@ -472,6 +472,7 @@ static uint16_t fault_proc(const struct ctx *c, uint32_t err)
 	return c->rules->arch == PT_X86 ? P_x86_page_fault : P_arm_abort;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): entries, exits and faults of a run, in their order */
 PROC(guest_op)
 {
 	BEGIN(l_run);

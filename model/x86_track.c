@@ -34,6 +34,7 @@ static void add_count(struct vm *vm, uint32_t slot, gfn_t gfn, int n)
 		*word = n > 0 ? *word + one : *word - one;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a range */
 bool track_any(const struct vm *vm, const struct memslot *s, gfn_t gfn, uint64_t pages)
 {
 	uint64_t rel = gfn - s->base_gfn;

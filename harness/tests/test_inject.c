@@ -248,6 +248,7 @@ END_TEST
 	"op set_region slot=0 size=0x200000 map=m0+0x0 gpa=0x0 flags=none\n"
 
 /* Runs lines one after the other; what the last one showed. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as in a scenario line */
 static struct script *run(const char *policy, const char *inject, const char *text, GString *out)
 {
 	g_autofree char *head = g_strdup_printf("scenario name=t code=0 inject=%s", inject);
