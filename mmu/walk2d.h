@@ -39,11 +39,13 @@ enum hw_fault {
 struct hw_result {
 	enum hw_fault fault;
 	uint8_t height; /* height of the entry at which the walk ended */
+	uint8_t spare[3];
 	pte_t pte;      /* that entry: after the updates on success, as read on a fault */
 	uint32_t table; /* page that holds it (the first page of a concatenated root) */
 	uint32_t index;
 	bool set_accessed; /* an A or AF was set, in whatever entry */
 	bool set_dirty;    /* the leaf's D was set: the caller appends to the PML buffer */
+	uint8_t spare2[6];
 };
 
 /* What one walk obeys; constant during the walk. */

@@ -256,6 +256,7 @@ struct l_host {
 	hva_t start, next;
 	int32_t err;
 	uint8_t cut; /* enum host_op_kind; of host_cut: it notifies */
+	uint8_t spare[3];
 };
 
 /* All ranges of the record in order; stands in for the notifiers that the model would raise. */

@@ -40,6 +40,7 @@ struct l_run {
 	uint8_t height; /* height at which the walk stopped */
 	gfn_t gfn;
 	int32_t ret;
+	uint32_t spare;
 };
 
 /* One access by the hardware; its walk has boundaries. */
@@ -72,6 +73,7 @@ struct l_fault {
 	uint8_t max_height;
 	int8_t result; /* enum ret_pf */
 	uint8_t tries;
+	uint32_t spare;
 };
 
 struct l_gup {
@@ -107,6 +109,7 @@ struct l_req {
 	uint32_t req, i, sent;
 	uint8_t wait;
 	uint8_t outside; /* the vCPU was seen outside the guest before the request was made */
+	uint8_t spare[2];
 };
 
 struct l_log {
@@ -119,6 +122,7 @@ struct l_log {
 struct l_tlbi {
 	struct s2_tlbi t;
 	uint32_t pe; /* vCPU whose PE acts now */
+	uint32_t spare;
 };
 
 #endif
