@@ -202,8 +202,7 @@ enum cmd_exit cmd_conform(int argc, char **argv)
 
 	if (cmd_parse(&argc, &argv, "LOG...",
 		      "Replays recorded logs and compares each observation. Levels: 1 ret, exit, "
-		      "dirty; "
-		      "2 and page counts and counters; 3 and the table; 4 and the trace.",
+		      "dirty; 2 and page counts and counters; 3 and the table; 4 and the trace.",
 		      entries))
 		code = read_and_run(argc, argv, &o);
 	g_free(o.policy);

@@ -131,8 +131,7 @@ static enum cmd_exit check_and_run(const struct record *file, const struct optio
 		if (!chosen)
 			return cmd_fail(CMD_USAGE, "replay",
 					"%s: --scenario, expected one of the file's ('s2sim list "
-					"scenarios' "
-					"prints them), found '%s'",
+					"scenarios'), found '%s'",
 					file->name, o->scenario);
 	}
 	if (!replay_init(&r, file, o->policy, &error))

@@ -14,7 +14,8 @@
  *  C1 A step that agrees at a level agrees at all below it: counts never grow with the level.
  *  C2 `sum`, `pages` and `tab` are state: what a side does not print is what it printed last.
  *  C3 The counters that depend on the host's scheduling (vm remote_tlb_flush, vCPU tlb_flush) are
- *     compared only if asked for.  Of a scenario with timing=racy only level 1 is compared, and it counts for every level.
+ *     compared only if asked for.  Of a scenario with timing=racy only level 1 is compared, and it
+ *     counts for every level.
  *  C4 A scenario that a side refused (`skip`) or could not run to its end is never in agreement
  *     with one that the other side ran; two refusals agree, as one step.
  *

@@ -17,171 +17,6 @@ enum {
 
 const char explore_deadlock[] = "nobody can move, and the program has not ended";
 
-/* ---- the start ------------------------------------------------------------------------------ */
-
-static const char *small_geom(const struct rules *r)
-{
-	if (r->arch == PT_ARM64)
-		return "arm64-2x2";
-	return r->nested == X86_NPT ? "npt-2x2" : "ept-2x2";
-}
-
-/* A scenario of one's own choosing needs neither the recorder's code page nor its geometry. */
-static bool make_cfg(const struct explore_cfg *cfg, struct vm_cfg *out, GError **error)
-{
-	struct lang_scenario s = *cfg->scenario;
-	struct rules rules;
-
-	if (!policy_parse(cfg->policy, &rules, error))
-		return false;
-	if (!*s.geom)
-		g_strlcpy(s.geom, small_geom(&rules), sizeof(s.geom));
-	if (!*s.tlb)
-		g_strlcpy(s.tlb, "set", sizeof(s.tlb));
-	if (strcmp(s.tlb, "sized") == 0 || s.code) {
-		g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
-			    "scenario '%s': expected %s, found %s", s.name,
-			    s.code ? "code=0" : "tlb=set or tlb=drop", s.code ? "code=1" : s.tlb);
-		return false;
-	}
-	if (!setup_cfg(&s, cfg->policy, NULL, out, error))
-		return false;
-	if (setup_is_refused(&s, out)) {
-		g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
-			    "scenario '%s': expected capabilities that '%s' has, found others",
-			    s.name, cfg->policy);
-		return false;
-	}
-	setup_free_order(out, cfg->lines, &cfg->scope);
-	out->lints = cfg->lints;
-	return true;
-}
-
-static struct ctx ctx_for(struct vm *vm, struct note *notes)
-{
-	return (struct ctx){ .vm = vm, .rules = &vm->cfg->rules, .notes = notes };
-}
-
-static bool need_room(const struct ctx *c, GError **error)
-{
-	const struct vm_limits *l = &c->vm->cfg->limits;
-	uint32_t used = c->vm->pt.head->nr_live + c->vm->pt.head->nr_unlinked;
-
-	if (!c->short_of && used + 1 < l->nr_tables)
-		return true;
-	g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-		    "scope: expected room for all %s=%u used up",
-		    c->short_of ? c->short_of : "table pages, found --tables",
-		    c->short_of ? c->vm->cfg->tlb.capacity : l->nr_tables);
-	return false;
-}
-
-/* Everything before the first `par`, in the order written down. */
-static bool run_setup(struct explore_start *s, GError **error)
-{
-	struct note notes[NOTES_MAX];
-	struct ctx c = ctx_for(s->vm, notes);
-	struct move list[MOVES_MAX];
-
-	while (!moves_done(s->moves, s->vm)) {
-		unsigned int n = moves_list(s->moves, s->vm, list);
-		struct transition t = { .after = s->vm, .c = &c };
-		struct vm *before = s->vm;
-
-		if (s->vm->progress[0].block >= s->moves->first_par &&
-		    (n == 0 || list[n - 1].kind < MOVE_ACK))
-			break;
-		if (n == 0) {
-			g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCENARIO,
-				    "set-up: expected lines that end, found a deadlock");
-			return false;
-		}
-		t.mv = moves_in_order(s->vm, list, n);
-		if (s->vm->progress[0].block >= s->moves->first_par)
-			t.mv = list[n - 1];
-		t.line = moves_line(s->moves, before, t.mv);
-		t.before = before;
-		if (!moves_make(s->moves, &c, t.mv, error) || !need_room(&c, error))
-			return false;
-		inv_ghost(&t);
-		inv_ghost_end(&t);
-	}
-	inv_ghost_begin(s->vm);
-	return true;
-}
-
-enum inv explore_look(const struct moves *m, struct transition *t, uint64_t mask,
-		      struct witness *out)
-{
-	struct leaf changes[INV_CHANGES_MAX];
-	enum inv inv;
-
-	inv_ghost(t);
-	inv_changes(t, changes);
-	inv = inv_check(t, mask, out);
-	t->lints = t->after->cfg->lints && !inv ? lint_check(t) : 0;
-	inv_ghost_end(t);
-	t->changes = NULL;
-	if (!inv && moves_done(m, t->after) && !t->after->st->deferred && !t->after->st->grace)
-		inv = inv_check_end(t->after, mask, out);
-	return inv;
-}
-
-char *explore_why(const char *why, const gfn_t *gfn)
-{
-	return gfn ? g_strdup_printf("%s (gfn 0x%" G_GINT64_MODIFIER "x)", why, *gfn)
-		   : g_strdup(why);
-}
-
-/* The moves that come before what is explored. */
-static bool run_after(struct explore_start *s, const GArray *path, GError **error)
-{
-	struct note notes[NOTES_MAX];
-	struct ctx c = ctx_for(s->vm, notes);
-	struct vm *before = vm_new(s->vm->cfg);
-	struct witness wit;
-	bool ok = true;
-
-	for (guint i = 0; ok && i < path->len; i++) {
-		struct transition t = { .before = before, .after = s->vm, .c = &c };
-
-		t.mv = g_array_index(path, struct move, i);
-		vm_copy(before, s->vm);
-		t.line = moves_line(s->moves, before, t.mv);
-		ok = moves_make(s->moves, &c, t.mv, error);
-		if (ok)
-			(void)explore_look(s->moves, &t, 0, &wit);
-	}
-	vm_free(before);
-	return ok;
-}
-
-bool explore_start(const struct explore_cfg *cfg, struct explore_start *out, GError **error)
-{
-	struct vm_cfg vm_cfg = { .nr_vcpus = 0 };
-	struct lines lines = { .vm = NULL };
-	struct work work = { 0 };
-
-	*out = (struct explore_start){ .vm = NULL };
-	if (!make_cfg(cfg, &vm_cfg, error))
-		return false;
-	out->vm = lines.vm = vm_new(&vm_cfg);
-	setup_contents(out->vm, &work);
-	out->moves = moves_new(&lines, out->vm, cfg->lines, error);
-	if (out->moves && run_setup(out, error) &&
-	    (!cfg->after || run_after(out, cfg->after, error)))
-		return true;
-	explore_start_fini(out);
-	return false;
-}
-
-void explore_start_fini(struct explore_start *s)
-{
-	moves_free(s->moves);
-	vm_free(s->vm);
-	*s = (struct explore_start){ .vm = NULL };
-}
-
 /* ---- one state ------------------------------------------------------------------------------ */
 
 static void put_found(struct worker *w, struct found *f, size_t bytes)
@@ -219,9 +54,9 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	w->ctx.stats.remote_tlb_flush_requests = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
-	    !need_room(&w->ctx, &w->error))
+	    !explore_has_room(&w->ctx, &w->error))
 		return false;
-	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->mask, &wit);
+	f->inv = (uint8_t)explore_look(r->start.moves, &t, r->start.mask, &wit);
 	f->lints = (uint8_t)t.lints;
 	f->why = f->inv ? wit.why : NULL;
 	f->gfn = f->inv && wit.has_gfn ? wit.gfn : UINT64_MAX;
@@ -255,7 +90,7 @@ static bool expand(struct worker *w, const struct wait_at *at)
 	unsigned int n = moves_list(r->start.moves, w->parent, list);
 	struct found f = { .from = at->number };
 
-	if (n == 0 && (r->mask >> INV_PROG & 1) && !moves_done(r->start.moves, w->parent)) {
+	if (n == 0 && (r->start.mask >> INV_PROG & 1) && !moves_done(r->start.moves, w->parent)) {
 		f.inv = INV_PROG;
 		f.why = explore_deadlock;
 		f.gfn = UINT64_MAX;
@@ -347,10 +182,12 @@ static void add_state(struct explore_run *r, const struct found *f, const uint8_
 {
 	struct origin o = { .from = f->from, .mv = f->mv };
 
-	add_waiting(r, f, code);
+	if (!r->cfg->max_depth || f->depth < r->cfg->max_depth)
+		add_waiting(r, f, code);
+	else
+		r->result->bound = "--max-depth";
 	g_array_append_val(r->origins, o);
 	r->result->states++;
-	r->result->code_bytes += f->bytes;
 	r->result->depth = MAX(r->result->depth, f->depth);
 }
 
@@ -501,8 +338,6 @@ static const char *bound_hit(const struct explore_run *r)
 
 	if (c->max_states && r->result->states >= c->max_states)
 		return "--max-states";
-	if (c->max_depth && r->result->depth >= c->max_depth)
-		return "--max-depth";
 	if (r->result->states >= STATE_NONE - ROUND_STATES * MOVES_MAX)
 		return "room for 2^32 states";
 	return NULL;
@@ -511,9 +346,12 @@ static const char *bound_hit(const struct explore_run *r)
 static bool run_rounds(struct explore_run *r, GError **error)
 {
 	for (unsigned int i = 0; r->nr_waiting; i++) {
-		r->result->bound = bound_hit(r);
-		if (r->result->bound)
+		const char *bound = bound_hit(r);
+
+		if (bound) {
+			r->result->bound = bound;
 			return true;
+		}
 		if (!run_round(r, error))
 			return false;
 		r->result->bytes = MAX(r->result->bytes, bytes_now(r));
@@ -522,7 +360,7 @@ static bool run_rounds(struct explore_run *r, GError **error)
 		if (r->result->findings->len && !r->cfg->keep_going)
 			return true;
 	}
-	r->result->complete = true;
+	r->result->complete = !r->result->bound;
 	return true;
 }
 
@@ -532,7 +370,7 @@ static void look_for_cycles(struct explore_run *r)
 	struct found f = { .inv = INV_PROG, .gfn = UINT64_MAX, .mv = { .kind = NR_MOVE_KINDS } };
 
 	if (!r->result->complete || r->cfg->no_progress || r->cfg->reduce ||
-	    !(r->mask >> INV_PROG & 1))
+	    !(r->start.mask >> INV_PROG & 1))
 		return;
 	f.from = progress_search(r, &f.why);
 	if (f.from != STATE_NONE)
@@ -550,7 +388,7 @@ static void make_workers(struct explore_run *r)
 		w->run = r;
 		w->parent = vm_new(cfg);
 		w->child = vm_new(cfg);
-		w->ctx = ctx_for(w->child, w->notes);
+		w->ctx = explore_ctx(w->child, w->notes);
 		vm_copy(w->parent, r->start.vm);
 		vm_copy(w->child, r->start.vm);
 		w->code = g_malloc(state_code_max(r->start.vm));
@@ -561,10 +399,8 @@ static void make_workers(struct explore_run *r)
 static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 {
 	struct found f = { .from = STATE_NONE };
-	uint64_t all = inv_applies(r->start.vm->cfg);
 
 	r->cfg = cfg;
-	r->mask = cfg->invariants ? all & *cfg->invariants : all;
 	r->set = state_set_new();
 	r->origins = g_array_new(FALSE, FALSE, sizeof(struct origin));
 	r->graph.edges = g_array_new(FALSE, FALSE, sizeof(struct edge));
@@ -572,7 +408,8 @@ static void run_init(struct explore_run *r, const struct explore_cfg *cfg)
 	g_queue_init(&r->waiting);
 	r->result = g_new0(struct explore_result, 1);
 	r->result->findings = g_ptr_array_new();
-	r->result->state_bytes = vm_state_bytes(r->start.vm);
+	r->result->setup_inv = r->start.setup_inv;
+	r->result->setup_why = g_steal_pointer(&r->start.setup_why);
 	make_workers(r);
 	f.hash = state_hash(r->start.vm);
 	(void)state_set_add(r->set, f.hash, 0);
@@ -631,5 +468,6 @@ void explore_result_free(struct explore_result *r)
 		g_free(f);
 	}
 	g_ptr_array_free(r->findings, TRUE);
+	g_free(r->setup_why);
 	g_free(r);
 }

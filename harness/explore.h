@@ -75,11 +75,11 @@ struct explore_result {
 	bool complete;       /* every state was visited */
 	const char *bound;   /* what ended it, when it is not */
 	GPtrArray *findings; /* struct explore_finding *, by their order of appearance */
+	enum inv setup_inv;  /* broken before the first `par`, where one order is tried; INV_NONE */
+	char *setup_why;
 	struct explore_lint lints[NR_LINTS];
 	double seconds;
-	uint64_t bytes;       /* at the peak: states seen, states waiting, edges */
-	uint64_t state_bytes; /* of one VM */
-	uint64_t code_bytes;  /* of all short forms, for their mean */
+	uint64_t bytes; /* at the peak: states seen, states waiting, edges */
 };
 
 /* explore() - NULL with @error when the scenario cannot be explored or its scope is too small. */
@@ -90,6 +90,9 @@ void explore_result_free(struct explore_result *r);
 struct explore_start {
 	struct vm *vm;
 	struct moves *moves;
+	uint64_t mask;      /* invariants asked about, a bit each */
+	enum inv setup_inv; /* the first that a line before the first `par` broke; INV_NONE */
+	char *setup_why;
 };
 
 /* explore_start() - the VM at the first `par`, or after cfg->after; explore_start_fini() frees it. */

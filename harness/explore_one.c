@@ -29,14 +29,16 @@ static enum cmd_exit judge(const struct explore_one *one, const struct explore_r
 {
 	g_autofree enum inv *invs = g_new0(enum inv, r->findings->len + 1);
 	struct expect_found found = { .invs = invs,
-				      .n = r->findings->len,
 				      .complete = r->complete,
 				      .all = one->cfg.keep_going };
 
+	if (r->setup_inv)
+		invs[found.n++] = r->setup_inv;
+	for (guint i = 0; i < r->findings->len; i++)
+		invs[found.n++] =
+			((const struct explore_finding *)g_ptr_array_index(r->findings, i))->inv;
 	if (!one->expects.any)
 		return found.n ? CMD_FINDING : CMD_OK;
-	for (guint i = 0; i < found.n; i++)
-		invs[i] = ((const struct explore_finding *)g_ptr_array_index(r->findings, i))->inv;
 	*unmet = expect_check(&one->expects, &found);
 	return *unmet ? CMD_FINDING : CMD_OK;
 }

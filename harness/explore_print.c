@@ -90,6 +90,11 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 			       (double)r->bytes / (double)MAX(r->states, 1));
 	if (r->bound)
 		g_string_append_printf(out, "  stopped at %s\n", r->bound);
+	if (r->setup_inv)
+		g_string_append_printf(out,
+				       "  %s: %s, before the first `par`, where one order is "
+				       "tried\n",
+				       inv_name(r->setup_inv), r->setup_why);
 	for (unsigned int i = 0; i < NR_LINTS; i++)
 		if (r->lints[i].moves)
 			g_string_append_printf(
@@ -196,6 +201,7 @@ static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 	put_string(b, "bound", r->bound);
 	put_counts(b, r->states, r->transitions, r->depth, r->complete);
 	put_int(b, "bytes", r->bytes);
+	put_string(b, "violated_before", r->setup_inv ? inv_name(r->setup_inv) : NULL);
 	put_lints(b, cfg, r);
 	json_builder_set_member_name(b, "as_expected");
 	if (x->expects)

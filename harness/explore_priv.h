@@ -43,7 +43,7 @@ struct worker {
 	struct state_lines differs; /* lines of .parent that are not the start's */
 	struct state_lines changed; /* lines of .child that are not .parent's */
 	struct state_lines all;
-	GByteArray *out;           /* struct found_head and short form, one after the other */
+	GByteArray *out;           /* struct found and short form, one after the other */
 	const struct batch *batch; /* what the round expands */
 	uint32_t first, n;         /* its part of it */
 	GError *error;
@@ -70,12 +70,10 @@ struct explore_run {
 	struct explore_start start;
 	struct state_set *set;
 	GArray *origins; /* struct origin, an element a state */
-	GArray *depths;  /* uint32_t; only when a bound asks for it */
 	struct graph graph;
 	GQueue waiting; /* of struct batch *: states that wait, first come first */
 	uint64_t nr_waiting, waiting_bytes;
 	struct worker *workers;
-	uint64_t mask; /* invariants asked about */
 	uint64_t found_mask;
 	struct explore_result *result;
 };
@@ -92,6 +90,12 @@ struct batch {
 	GByteArray *codes;
 	GArray *where; /* struct wait_at */
 };
+
+/* explore_ctx() - for steps of @vm; @notes: room for NOTES_MAX. */
+struct ctx explore_ctx(struct vm *vm, struct note *notes);
+
+/* explore_has_room() - false with @error when a move that was made needed more than the scope has. */
+bool explore_has_room(const struct ctx *c, GError **error);
 
 /* explore_path() - the moves to a state. */
 GArray *explore_path(const struct explore_run *r, uint32_t state);

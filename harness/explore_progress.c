@@ -10,7 +10,6 @@
 #include "harness/explore_priv.h"
 
 enum {
-	MOVERS = 2 * 64, /* threads, then rules of vCPUs, one bit each */
 	RULE_BITS = 64,
 };
 

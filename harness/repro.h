@@ -4,7 +4,8 @@
  *
  * What user space controls is done in the order of the counterexample: a line that had ended before
  * another began does so, one that had begun has begun. Lines that overlapped start after random delays,
- * round after round in new VMs; in every other round guest lines go on as long as what overlapped them. What user space can see of a broken invariant is looked for after each round:
+ * round after round in new VMs; in every other round guest lines go on as long as what overlapped them.
+ * What user space can see of a broken invariant is looked for after each round:
  * written pages that the dirty log does not name, mappings that show what the host has not there.
  *
  * SIMPLIFIED: a counterexample of a small granule happens in pages and blocks of the machine's size;

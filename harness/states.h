@@ -21,7 +21,8 @@
 #define STATE_NONE UINT32_MAX
 
 enum {
-	STATE_LINES_MAX = 1 << 12, /* 256 KiB */
+	STATE_BYTES_MAX = 1 << 18,
+	STATE_LINES_MAX = STATE_BYTES_MAX / 64,
 };
 
 /* A set of lines. */
@@ -30,7 +31,7 @@ struct state_lines {
 	uint32_t words; /* of .bits that are in use */
 };
 
-/* state_fits() - whether a VM's state has at most STATE_LINES_MAX lines. */
+/* state_fits() - whether a VM's state has at most STATE_BYTES_MAX; nothing here may be asked of others. */
 bool state_fits(const struct vm *vm);
 
 /* Bytes that a short form takes at most. */

@@ -20,9 +20,8 @@ bool inv_uf(const struct transition *t, struct witness *w)
 
 	return !n || !(t->after->ghost->uf_armed & ghost_bit(n->gfn)) ||
 	       inv_fail(w, n->gfn,
-			"an access completed to a page whose userfault bit was 1 before USERFAULT "
-			"was "
-			"set and is 1 still");
+			"an access completed to a page whose userfault bit has been 1 since before "
+			"USERFAULT was set");
 }
 
 bool inv_slot(const struct transition *t, struct witness *w)
@@ -69,8 +68,9 @@ bool inv_i2(const struct transition *t, struct witness *w)
 }
 
 /*
- * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is asked
- * to leave the guest, but is not waited for, and for rings not even asked.  The page stays due, and the next harvest must have it
+ * A harvest may miss a page that was in a PML buffer or in a fault's hands when it began: the vCPU is
+ * asked to leave the guest, but is not waited for, and for rings not even asked.  The page stays due, and
+ * the next harvest must have it
  * [KVM v6.12 arch/x86/kvm/x86.c: kvm_arch_sync_dirty_log; vcpu kick without wait].
  */
 bool inv_dirty(const struct transition *t, struct witness *w)

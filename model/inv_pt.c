@@ -22,16 +22,20 @@ static bool each_change(const struct transition *t, struct witness *w, leaf_rule
 	return true;
 }
 
-/* The slot of a leaf that did not stand there before, or with other rights; the hardware's flags are none. */
-static uint32_t new_leaf_slot(const struct transition *t, const struct leaf *l)
+/* A leaf that did not stand there before, or with other rights; the hardware's flags are none. */
+static bool is_new_leaf(const struct transition *t, const struct leaf *l)
 {
 	const struct pte_fmt *f = t->after->pt.fmt;
 	unsigned int access = inv_leaf_access(t->after, l->now, l->height);
 
-	if (!access || (inv_leaf_access(t->after, l->old, l->height) == access &&
-			pte_pfn(f, l->old) == pte_pfn(f, l->now)))
-		return 0;
-	return memslot_find(t->after, l->as_id, l->gfn);
+	return access && (inv_leaf_access(t->after, l->old, l->height) != access ||
+			  pte_pfn(f, l->old) != pte_pfn(f, l->now));
+}
+
+/* The slot of a new leaf's first page. */
+static uint32_t new_leaf_slot(const struct transition *t, const struct leaf *l)
+{
+	return is_new_leaf(t, l) ? memslot_find(t->after, l->as_id, l->gfn) : 0;
 }
 
 static bool covers_more(const struct transition *t, const struct leaf *l)
@@ -103,14 +107,17 @@ bool inv_i6(const struct transition *t, struct witness *w)
 
 static const char *i8(const struct transition *t, const struct leaf *l)
 {
-	uint32_t slot = new_leaf_slot(t, l);
-	const struct memslot *s = &t->after->slots[slot];
+	gfn_t end = l->gfn + geom_pages(&t->after->cfg->geom, l->height);
 
-	if (!slot ||
-	    (l->gfn >= s->base_gfn &&
-	     l->gfn + geom_pages(&t->after->cfg->geom, l->height) <= s->base_gfn + s->npages))
-		return NULL;
-	return "a leaf reaches beyond its slot";
+	/* its slot may be that of any of its pages */
+	for (gfn_t gfn = l->gfn; gfn < end && is_new_leaf(t, l); gfn++) {
+		uint32_t slot = memslot_find(t->after, l->as_id, gfn);
+		const struct memslot *s = &t->after->slots[slot];
+
+		if (slot && (l->gfn < s->base_gfn || end > s->base_gfn + s->npages))
+			return "a leaf reaches beyond its slot";
+	}
+	return NULL;
 }
 
 bool inv_i8(const struct transition *t, struct witness *w)

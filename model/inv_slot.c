@@ -207,9 +207,9 @@ bool inv_i11(const struct transition *t, struct witness *w)
 			 ~inv_unmarked(t->after, false),
 		.w = w,
 		.why_leaf = "a leaf grants write to a page that was taken out of the log",
-		.why_tlb = "a vCPU may write, by a translation it holds, to a page that was taken "
-			   "out of "
-			   "the log" });
+		.why_tlb =
+			"a vCPU may write, by a translation it holds, to a page taken out of the "
+			"log" });
 }
 
 /* Another ioctl may be about to change the count of logging slots. */
@@ -278,7 +278,9 @@ bool inv_i27(const struct transition *t, struct witness *w)
 		gl->was == ((uint64_t)t->after->slots[s].bitmap << 32 | t->after->slots[s].flags));
 }
 
-/* A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots. */
+/*
+ * A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots.
+ */
 bool inv_mmio(const struct transition *t, struct witness *w)
 {
 	for (unsigned int i = 0; i < t->c->nr_notes; i++) {

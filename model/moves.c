@@ -124,6 +124,9 @@ static bool add_line(struct build *b, const struct lang_line *l)
 		return bad_line(b, l, "accesses that end without simulated time");
 	if (l->kind == LANG_HOST_MAP && b->m->first_par != UINT32_MAX)
 		return bad_line(b, l, "mappings before the first `par`");
+	if (l->kind == LANG_OP_PARAM && b->m->first_par != UINT32_MAX)
+		return bad_line(b, l,
+				"parameters before the first `par`"); /* no part of the state */
 	if (!b->in_par)
 		begin_block(b);
 	return add_to_actors(b, l, actors);

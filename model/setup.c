@@ -129,9 +129,7 @@ bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct k
 	}
 	if (s->code && (geom_limit(&cfg->geom) <= CODE_GFN_END || cfg->geom.page_shift != 12)) {
 		g_set_error(error, SETUP_ERROR, SETUP_ERROR_SCENARIO,
-			    "geom: expected code=0 with a geometry in which the recorder's code "
-			    "page has no "
-			    "place, "
+			    "geom: expected code=0 where the recorder's code page has no place, "
 			    "found '%s'",
 			    geom);
 		return false;

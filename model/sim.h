@@ -8,7 +8,8 @@
  *       priority, ticket); the ticket is drawn when the activation is scheduled, so that of two
  *       activations of one instant and priority the one scheduled first runs first.  The kernel's own
  *       order of runnable processes has no say.  A method may have a rank, which then stands between
- *       priority and ticket: the order of such methods does not depend on when they were scheduled.  What an activation schedules for the same instant
+ *       priority and ticket: the order of such methods does not depend on when they were scheduled.
+ *       What an activation schedules for the same instant
  *       runs in that instant, after everything of the instant that stands before it in this order.
  *   S2  A method has at most one activation pending, by time or by event; scheduling again replaces it.
  *   S3  Times are picoseconds since the start of this simulation; they never run backwards.  A time

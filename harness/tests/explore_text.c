@@ -40,7 +40,7 @@ struct explore_result *text_explore_run(const struct text_explore *t)
 	GError *error = NULL;
 	struct explore_result *r = explore(&t->cfg, &error);
 
-	ck_assert_msg(r != NULL, "%s", error ? error->message : "");
+	ck_assert_msg(r != NULL, "%s: %s", t->cfg.policy, error ? error->message : "");
 	return r;
 }
 

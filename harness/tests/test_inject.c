@@ -108,6 +108,8 @@ static const struct broken broken[] = {
 	{ "skip-notifier-zap", X86, NULL, DISCARDED, "I2" },
 	{ "slot-edge", ALL, NULL, THP "op set_region slot=0 size=0x2000 map=m0+0x0 gpa=0x4000 flags=none\n"
 	  PAR ONCE JOIN, NULL },
+	{ "slot-edge", ALL, NULL, THP "op set_region slot=0 size=0x3000 map=m0+0x1000 gpa=0x5000 flags=none\n"
+	  PAR NEXT JOIN, NULL },
 	{ "huge-while-logged", ALL, NULL, THP SLOT("log") PAR ONCE JOIN, NULL },
 	{ "read-only-ignored", ALL, NULL, MAP "host touch map=m0+0x0 len=0x1000 mode=w\n" SLOT("ro")
 	  PAR "guest read vcpu=0 gpa=0x4000\n" JOIN, NULL },
