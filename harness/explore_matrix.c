@@ -108,6 +108,7 @@ bool explore_matrix_add(struct explore_matrix *m, const struct explore_cfg *cfg,
 }
 
 /* By injection, then by the states it took. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as GLib calls it */
 static gint compare(gconstpointer a, gconstpointer b)
 {
 	const struct cell *x = *(const struct cell *const *)a, *y = *(const struct cell *const *)b;
