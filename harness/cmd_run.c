@@ -126,9 +126,7 @@ static bool find_profile(struct job *j, GError **error)
 	if (!policy_parse(replay_policy(j->replay, j->scen), &rules, error))
 		return false;
 	if (!name)
-		name = rules.arch == PT_ARM64    ? "ampere-altra"
-		       : rules.nested == X86_NPT ? "amd-milan"
-						 : "intel-cascadelake";
+		name = profile_default(&rules);
 	return profile_find(name, &j->profile, error);
 }
 

@@ -97,6 +97,8 @@ static bool expand(struct worker *w, const struct wait_at *at)
 		f.known = at->number;
 		f.mv.kind = NR_MOVE_KINDS;
 	}
+	if (r->cfg->end && moves_done(r->start.moves, w->parent) && n == 0)
+		r->cfg->end(r->cfg->end_arg, w->parent);
 	if (n == 0) {
 		f.last = true;
 		put_found(w, &f, 0);

@@ -50,6 +50,9 @@ struct explore_cfg {
 	bool reduce;         /* quiet steps are not interleaved; implies .no_progress */
 	const GArray *after; /* struct move: made before all else; NULL: none */
 	const uint64_t *invariants; /* bit per enum inv; NULL: all that apply */
+	/* called by any thread at each state in which the program has ended; may be NULL */
+	void (*end)(void *arg, const struct vm *vm);
+	void *end_arg;
 	/* called now and then; may be NULL */
 	void (*tick)(void *arg, uint64_t states, uint64_t waiting);
 	void *tick_arg;

@@ -589,3 +589,10 @@ const char *const *profile_names(void)
 {
 	return profile_builtin_names;
 }
+
+const char *profile_default(const struct rules *r)
+{
+	if (r->arch == PT_ARM64)
+		return "ampere-altra";
+	return r->nested == X86_NPT ? "amd-milan" : "intel-cascadelake";
+}

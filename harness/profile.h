@@ -28,6 +28,7 @@
 #include <glib.h>
 
 #include "model/cost.h"
+#include "model/policy.h"
 
 #define PROFILE_ERROR profile_error_quark()
 GQuark profile_error_quark(void);
@@ -55,6 +56,9 @@ bool profile_load_file(const char *path, struct cost_profile *out, GError **erro
 
 /* profile_find() - a built-in profile by its name. */
 bool profile_find(const char *name, struct cost_profile *out, GError **error);
+
+/* profile_default() - name of the built-in profile of a policy's machine. */
+const char *profile_default(const struct rules *r);
 
 /* profile_names() - of the built-in ones, ending with NULL; static. */
 const char *const *profile_names(void);
