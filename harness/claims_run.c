@@ -183,6 +183,7 @@ static void on_end(void *arg, const struct vm *vm)
 			g_string_append_c(out, '\n');
 		}
 	}
+	g_string_append_printf(out, "split cache %u\n", vm->st->split_cache);
 	for (uint32_t i = 0; i < vm->cfg->nr_vcpus * vm->cfg->ring_entries; i++)
 		g_string_append_printf(out, "ring %u:%u:%" PRIx64 "\n", vm->rings[i].flags,
 				       vm->rings[i].slot, vm->rings[i].offset);

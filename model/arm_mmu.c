@@ -297,11 +297,36 @@ PROC(act_s2_wrprot)
 	END;
 }
 
-/* Chunk by chunk; a chunk whose tables cannot be had ends the work without an error. */
+/*
+ * Tables that splitting a chunk may need: one for each block of any size above the smallest
+ * [KVM v6.12 arch/arm64/kvm/mmu.c: kvm_mmu_split_nr_page_tables].
+ */
+static uint32_t split_capacity(const struct vm_cfg *cfg)
+{
+	uint64_t n = 0;
+
+	for (unsigned int h = 1; h <= MIN(cfg->geom.max_leaf_height, 2U); h++)
+		n += (cfg->chunk_pages + geom_pages(&cfg->geom, h) - 1) / geom_pages(&cfg->geom, h);
+	return (uint32_t)n;
+}
+
+/*
+ * Chunk by chunk; a chunk whose tables cannot be had ends the work without an error.  The tables come from
+ * a cache of the VM, which is filled without the lock; what a chunk leaves stays there
+ * [KVM v6.12 arch/arm64/kvm/mmu.c: kvm_mmu_split_huge_pages].
+ */
 PROC(s2_split_range)
 {
 	BEGIN(l_range);
 	while (f->start < f->end) {
+		if (c->vm->st->split_cache < split_capacity(c->vm->cfg)) {
+			lock_drop_write(c, OBJ_MMU_LOCK);
+			STEP("split_huge_pages:topup");
+			c->vm->st->split_cache = split_capacity(c->vm->cfg);
+			AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
+			lock_take_write(c, OBJ_MMU_LOCK);
+		}
+		f->n = c->vm->pt.head->nr_live;
 		{
 			uint64_t chunk = c->vm->cfg->chunk_pages;
 			gfn_t to = min_u64(f->end, align_down_u64(f->start + chunk, chunk));
@@ -313,6 +338,7 @@ PROC(s2_split_range)
 			f->start = to;
 		}
 		CALL(P_s2_op, l_req, 0);
+		c->vm->st->split_cache -= (uint32_t)(c->vm->pt.head->nr_live - f->n);
 		if (c->me->ret < 0)
 			break;
 		if (f->start < f->end && lock_is_contended(c->vm, OBJ_MMU_LOCK))
