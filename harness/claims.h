@@ -26,7 +26,7 @@
  *	same-as: P       explored: under policy P the program ends in the same states; differs-from: in others
  *	count: STAT, phase: NAME, less|at-most|equal|at-least|more: N or POLICY
  *	                 run in simulated time: a number of `s2sim run --csv` against a number, or against the
- *	                 same one under another policy
+ *	                 same one under another policy; with `beside: SCENARIO` of that scenario
  *
  * A case is TRUE when all its runs are as the claim wants them, else FALSE.  A claim is what its cases are,
  * or DEPENDS when they differ.  It is SKIP when it has no runs, or when a control is not met, or when an
@@ -82,7 +82,7 @@ struct claim_run {
 	bool control;
 	enum claim_check check;
 	char *arg; /* invariants; met or unmet; policy; STAT */
-	char *phase;
+	char *phase, *beside;
 	enum claim_relation relation;
 	char *than; /* number or policy */
 	unsigned int line;

@@ -194,6 +194,7 @@ static const struct key run_keys[] = {
 	KEY("differs-from", read_text, check[CHECK_DIFFERS]),
 	KEY("count", read_text, check[CHECK_COUNT]),
 	KEY("phase", read_text, run.phase),
+	KEY("beside", read_text, run.beside),
 	KEY("less", read_text, relation[RELATION_LESS]),
 	KEY("at-most", read_text, relation[RELATION_AT_MOST]),
 	KEY("equal", read_text, relation[RELATION_EQUAL]),
@@ -215,6 +216,7 @@ static void free_run(void *p)
 		g_ptr_array_unref(run->with);
 	g_free(run->arg);
 	g_free(run->phase);
+	g_free(run->beside);
 	g_free(run->than);
 	g_free(run);
 }
@@ -253,10 +255,10 @@ static bool take_check(struct reader *r, const yaml_node_t *n, struct raw_run *r
 	run->check = (enum claim_check)check;
 	run->relation = (enum claim_relation)relation;
 	counts = run->check == CHECK_COUNT;
-	if (has_relation != counts || (run->phase != NULL) != counts)
+	if (has_relation != counts || (run->phase != NULL) != counts || (run->beside && !counts))
 		return refuse(r, &n->start_mark,
 			      "a phase and one of less, at-most, equal, at-least and more with a "
-			      "count, and nowhere else",
+			      "count, perhaps beside, and nowhere else",
 			      run->arg);
 	if (run->check == CHECK_REPLAY && strcmp(run->arg, "met") != 0 &&
 	    strcmp(run->arg, "unmet") != 0)
@@ -328,6 +330,16 @@ static void free_claim(void *p)
 	g_free(c);
 }
 
+static bool is_scenario(struct reader *r, const struct claim_run *run, const char *name)
+{
+	if (g_hash_table_contains(r->out->scenarios, name))
+		return true;
+	g_set_error(r->error, CLAIMS_ERROR, CLAIMS_ERROR_LEDGER,
+		    "%s:%u: expected a scenario of the ledger's files, found '%s'", r->file,
+		    run->line, name);
+	return false;
+}
+
 static bool check_row(struct reader *r, const yaml_node_t *n, const struct claim *c)
 {
 	static const char *const expects[] = { "TRUE", "FALSE", "DEPENDS", "SKIP", "open", NULL };
@@ -346,12 +358,9 @@ static bool check_row(struct reader *r, const yaml_node_t *n, const struct claim
 	for (guint i = 0; i < c->runs->len; i++) {
 		const struct claim_run *run = g_ptr_array_index(c->runs, i);
 
-		if (g_hash_table_contains(r->out->scenarios, run->scenario))
-			continue;
-		g_set_error(r->error, CLAIMS_ERROR, CLAIMS_ERROR_LEDGER,
-			    "%s:%u: expected a scenario of the ledger's files, found '%s'", r->file,
-			    run->line, run->scenario);
-		return false;
+		if (!is_scenario(r, run, run->scenario) ||
+		    (run->beside && !is_scenario(r, run, run->beside)))
+			return false;
 	}
 	return true;
 }

@@ -27,6 +27,7 @@ struct trial {
 	const struct ledger *ledger;
 	const struct decide_cfg *cfg;
 	const struct claim_run *run;
+	struct define *defs;
 	struct record *file;
 	struct record_scenario *scen; /* of the file */
 	struct evidence *e;
@@ -38,6 +39,21 @@ static bool fail(GError **error, const struct trial *t, const char *expected, co
 		    "run of line %u, scenario '%s': expected %s, found '%s'", t->run->line,
 		    t->run->scenario, expected, found);
 	return false;
+}
+
+/* A scenario of the ledger with the trial's values. */
+static bool load(const struct trial *t, const char *name, struct record **file,
+		 struct record_scenario **scen, GError **error)
+{
+	*file = claim_file_read(g_hash_table_lookup(t->ledger->scenarios, name), t->defs, error);
+	if (!*file)
+		return false;
+	for (guint i = 0; i < (*file)->scenarios->len; i++) {
+		*scen = g_ptr_array_index((*file)->scenarios, i);
+		if (strcmp((*scen)->header.u.scenario.name, name) == 0)
+			return true;
+	}
+	g_assert_not_reached(); /* reading the ledger has found it */
 }
 
 /* ---- explored -------------------------------------------------------------------------------- */
@@ -308,11 +324,12 @@ static bool read_stat(const struct run_result *r, const struct trial *t, uint64_
 	return fail(error, t, "time, or a number that 's2sim run --csv' has", t->run->arg);
 }
 
-static bool count(const struct trial *t, const char *policy, uint64_t *value, GError **error)
+static bool count(const struct trial *t, const struct record_scenario *scen, const char *policy,
+		  uint64_t *value, GError **error)
 {
-	g_autoptr(GPtrArray) lines = expect_lines(t->scen);
+	g_autoptr(GPtrArray) lines = expect_lines(scen);
 	struct cost_profile profile;
-	struct timed_cfg cfg = { .scenario = &t->scen->header.u.scenario,
+	struct timed_cfg cfg = { .scenario = &scen->header.u.scenario,
 				 .policy = policy,
 				 .profile = &profile,
 				 .lines = (const struct lang_line *const *)lines->pdata,
@@ -359,20 +376,38 @@ static bool is_related(uint64_t a, enum claim_relation how, uint64_t b)
 	g_assert_not_reached();
 }
 
+/* The number that the first one is held against. */
+static bool count_other(const struct trial *t, uint64_t *value, GError **error)
+{
+	bool number = g_ascii_string_to_unsigned(t->run->than, 10, 0, UINT64_MAX, value, NULL);
+	struct record_scenario *scen = t->scen;
+	struct record *file = NULL;
+	bool ok;
+
+	if (number && !t->run->beside)
+		return true;
+	if (number)
+		return fail(error, t, "a policy to compare with what is beside", t->run->than);
+	if (t->run->beside && !load(t, t->run->beside, &file, &scen, error))
+		return false;
+	ok = count(t, scen, t->run->than, value, error);
+	record_free(file);
+	return ok;
+}
+
 static bool run_count(const struct trial *t, GError **error)
 {
 	const struct claim_run *run = t->run;
 	struct evidence *e = t->e;
-	bool number = g_ascii_string_to_unsigned(run->than, 10, 0, UINT64_MAX, &e->other, NULL);
 
-	if (!count(t, e->policy, &e->value, error) ||
-	    (!number && !count(t, run->than, &e->other, error)))
+	if (!count(t, t->scen, e->policy, &e->value, error) || !count_other(t, &e->other, error))
 		return false;
 	e->complete = true;
 	e->met = is_related(e->value, run->relation, e->other);
-	e->found = g_strdup_printf("%s in phase %s: %" PRIu64 ", against %s%s%" PRIu64, run->arg,
-				   run->phase, e->value, number ? "" : run->than,
-				   number ? "" : ": ", e->other);
+	e->found = g_strdup_printf("%s in phase %s: %" PRIu64 ", %s %s%s%s: %" PRIu64, run->arg,
+				   run->phase, e->value, claim_relations[run->relation],
+				   run->beside ? run->beside : "", run->beside ? " under " : "",
+				   run->than, e->other);
 	return true;
 }
 
@@ -446,21 +481,14 @@ static bool try_one(struct trial *t, struct decision *d, const char *policy, uns
 {
 	g_autoptr(GString) with = g_string_new(NULL);
 	g_autofree struct define *defs = choose(t->run, nr, with);
-	const struct claim_file *file = g_hash_table_lookup(t->ledger->scenarios, t->run->scenario);
 	bool ok;
 
-	t->file = claim_file_read(file, defs, error);
-	if (!t->file)
+	t->defs = defs;
+	if (!load(t, t->run->scenario, &t->file, &t->scen, error))
 		return false;
 	for (struct define *def = defs; def->name; def++)
 		if (!def->used)
 			return fail(error, t, "names that its file has", def->name);
-	for (guint i = 0; i < t->file->scenarios->len && !t->scen; i++) {
-		struct record_scenario *s = g_ptr_array_index(t->file->scenarios, i);
-
-		t->scen = strcmp(s->header.u.scenario.name, t->run->scenario) == 0 ? s : NULL;
-	}
-	g_assert(t->scen); /* reading the ledger has found it */
 	if (!policy)
 		policy = t->scen->header.u.scenario.policy;
 	if (!*policy)
