@@ -50,8 +50,6 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 	struct transition t = { .before = w->parent, .after = w->child, .c = &w->ctx, .mv = f->mv };
 	struct witness wit;
 
-	w->ctx.work.guest_entry = 0;
-	w->ctx.stats.remote_tlb_flush_requests = 0;
 	t.line = moves_line(r->start.moves, w->parent, f->mv);
 	if (!moves_make(r->start.moves, &w->ctx, f->mv, &w->error) ||
 	    !explore_has_room(&w->ctx, &w->error))

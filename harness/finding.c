@@ -43,7 +43,6 @@ static void make_move(struct walk_on *w, unsigned int i)
 
 	m.mv = t.mv = g_array_index(w->f->path, struct move, i);
 	vm_copy(w->before, vm);
-	w->c.work.guest_entry = 0;
 	m.line = t.line = moves_line(w->start.moves, w->before, t.mv);
 	m.begins = t.mv.kind == MOVE_LINE;
 	if (!moves_make(w->start.moves, &w->c, t.mv, &error))

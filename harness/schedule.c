@@ -160,7 +160,6 @@ static bool make_move(struct schedule_walk *w)
 	if (!find_move(w, &t.mv))
 		return false;
 	vm_copy(w->before, w->start.vm);
-	w->c.work.guest_entry = 0;
 	t.line = moves_line(w->start.moves, w->before, t.mv);
 	if (!moves_make(w->start.moves, &w->c, t.mv, w->error))
 		return false;

@@ -145,11 +145,16 @@ bool inv_quiet(const struct vm *vm, uint32_t v)
 	const struct vcpu *vcpu = &vm->vcpus[v];
 	const struct actor *a = &vm->actors[v];
 	bool inside = vcpu->mode != OUTSIDE_GUEST_MODE && !vcpu->stopped;
+	/* a root that is loaded is flushed for, and loading is under way */
+	bool will = vm->cfg->rules.arch == PT_X86 && !vcpu->root;
 
-	for (uint32_t d = 0; d < a->depth; d++)
+	for (uint32_t d = 0; d < a->depth; d++) {
 		if (a->fr[d].proc == P_vcpu_enter)
 			inside = false; /* requests are looked at once more before it enters */
-	return !inside && (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS));
+		will |= a->fr[d].proc == P_free_obsolete_root;
+	}
+	return !inside &&
+	       (will || (vcpu->requests & (REQ_TLB_FLUSH | REQ_MMU_FREE_OBSOLETE_ROOTS)));
 }
 
 unsigned int inv_leaf_access(const struct vm *vm, pte_t e, unsigned int height)

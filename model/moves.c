@@ -322,6 +322,9 @@ bool moves_make(const struct moves *m, struct ctx *c, struct move mv, GError **e
 	c->locks = 0;
 	c->finished = false;
 	c->label = NULL;
+	/* what invariants and lints ask of this move */
+	c->work.guest_entry = 0;
+	c->stats.remote_tlb_flush_requests = 0;
 	switch ((enum move_kind)mv.kind) {
 	case MOVE_LINE:
 		return begin(m, c, mv, error);

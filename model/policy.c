@@ -39,7 +39,7 @@ static const struct base {
 	{ "x86-6.1", "Linux 6.1 (recorded: 6.1.192)", {
 		X86_COMMON, X86_FLUSH_612, .spte_version = X86_SPTE_61, .fault_huge = HUGE_ZAP_EMPTY,
 		.zap_order = ZAP_FREEZE_DROP_FLUSH, .zap_passes = 1U << 2, .recovery = REC_ZAP,
-		.merge_flush_parent = true, .retry_by_hva = true, .slot_flush = SLOT_FLUSH_ALL,
+		.merge_flush_parent = true, .retry_by_hva = true, .root_lock_write = true, .slot_flush = SLOT_FLUSH_ALL,
 		.nx_any_table = true, .trace_memslot_flush = false, .trace_flush_with_address = true,
 		.trace_hugetlb_twice = true } },
 	{ "x86-6.12", "Linux 6.12 (recorded: 6.12.95)", {

@@ -207,6 +207,7 @@ struct rules {
 	bool nx_any_table;      /* under NX a huge leaf replaces no table (6.1), or no tagged one */
 	bool log_split_last;    /* CLEAR's eager split includes its last page (6.1: stops short) */
 	bool retry_by_hva;      /* invalidation hull in hva (6.1) */
+	bool root_lock_write;   /* vCPUs take and give back TDP roots with mmu_lock for write (6.1) */
 	bool mmio_fault_traced; /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
 	uint8_t first_requests;  /* enum vcpu_request: what a new vCPU has pending */

@@ -284,18 +284,16 @@ PROC(vcpu_enter)
 	BEGIN(l_req);
 	for (;;) {
 		f->req = c->vm->vcpus[c->me_nr].requests;
+		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr))
+			RETURN(-EXDEV);
+		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS) {
+			/* bits are taken one by one: a flush that comes meanwhile is done below */
+			c->vm->vcpus[c->me_nr].requests &= ~(uint32_t)REQ_MMU_FREE_OBSOLETE_ROOTS;
+			CALL(P_free_obsolete_root, l_req, 0);
+			f->req = c->vm->vcpus[c->me_nr].requests;
+		}
 		if (!injects(c, INJ_REQUESTS_TWICE))
 			c->vm->vcpus[c->me_nr].requests = 0;
-		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr)) {
-			c->vm->vcpus[c->me_nr].requests = f->req;
-			RETURN(-EXDEV);
-		}
-		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS) {
-			CALL(P_free_obsolete_root, l_req, 0);
-			/* bits are taken one by one: a flush that this asked for is done below */
-			f->req |= c->vm->vcpus[c->me_nr].requests & REQ_TLB_FLUSH;
-			c->vm->vcpus[c->me_nr].requests &= ~(uint32_t)REQ_TLB_FLUSH;
-		}
 		if (f->req & REQ_TLB_FLUSH) {
 			c->stats.tlb_flush++;
 			vtlb_flush(c, c->me_nr);

@@ -86,10 +86,42 @@ static void take_root(struct ctx *c)
 	}
 }
 
+/*
+ * Roots are taken and given back under mmu_lock, those of the TDP MMU since 6.10 for reading
+ * [KVM v6.12 arch/x86/kvm/mmu/mmu.c: mmu_alloc_direct_roots, kvm_mmu_free_roots].
+ */
+static bool roots_shared(const struct ctx *c)
+{
+	return c->rules->tdp_mmu && !c->rules->root_lock_write;
+}
+
+static void lock_roots(struct ctx *c)
+{
+	if (roots_shared(c))
+		lock_take_read(c, OBJ_MMU_LOCK);
+	else
+		lock_take_write(c, OBJ_MMU_LOCK);
+}
+
+static void unlock_roots(struct ctx *c)
+{
+	if (roots_shared(c))
+		lock_drop_read(c, OBJ_MMU_LOCK);
+	else
+		lock_drop_write(c, OBJ_MMU_LOCK);
+}
+
 PROC(load_root)
 {
 	BEGIN(l_req);
+	if (c->rules->arch == PT_ARM64) {
+		take_root(c);
+		RETURN(0);
+	}
+	AWAIT(roots_shared(c) ? W_LOCK_R : W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_roots(c);
 	take_root(c);
+	unlock_roots(c);
 	RETURN(0);
 	END;
 }
@@ -100,6 +132,8 @@ PROC(free_obsolete_root)
 	f->req = c->vm->vcpus[c->me_nr].root;
 	if (!f->req || !c->vm->st->roots[f->req - 1].invalid)
 		RETURN(0);
+	AWAIT(roots_shared(c) ? W_LOCK_R : W_LOCK_W, OBJ_MMU_LOCK, 0);
+	lock_roots(c);
 	c->vm->vcpus[c->me_nr].root = 0;
 	if (!c->rules->tdp_mmu && c->vm->st->roots[f->req - 1].refs == 1) {
 		emit(c, &(struct event){ .kind = EV_PREPARE_ZAP,
@@ -108,6 +142,7 @@ PROC(free_obsolete_root)
 		CALL(P_flush_remote_tlbs, l_req, 0);
 	}
 	root_put(c, f->req);
+	unlock_roots(c);
 	RETURN(0);
 	END;
 }

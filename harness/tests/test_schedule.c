@@ -315,7 +315,7 @@ static const struct {
 	{ GRAIN "sched v0\nsched v0 pick=1\n", SCHEDULE_ERROR_MOVE,
 	  "expected pick= below 1, found pick=1" },
 	{ GRAIN "sched v0 at=tdp_map:install\n", SCHEDULE_ERROR_MOVE,
-	  "expected 'tdp_map:install', found 'vcpu_enter:requests'" },
+	  "expected 'tdp_map:install', found an end, or a wait" },
 	{ GRAIN "sched vmm0 line=2 at=vcpu_enter:requests\n", SCHEDULE_ERROR_MOVE,
 	  "expected 'vcpu_enter:requests', found an end, or a wait" },
 };
