@@ -232,11 +232,15 @@ PROC(set_memory_region)
 	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
 		QUIET_STEP("set_memory_region:new");
+		if (injects(c, INJ_SLOTS_LOCK_EARLY))
+			lock_drop_write(c, OBJ_SLOTS_LOCK);
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
 		if (f->err < 0 && f->slot2)
 			memslot_free(c->vm, f->slot2);
+		if (injects(c, INJ_SLOTS_LOCK_EARLY))
+			RETURN(f->err);
 	}
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	RETURN(f->err);
