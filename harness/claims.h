@@ -154,7 +154,7 @@ struct decision {
 struct decide_cfg {
 	const char *inject; /* added to runs that have none; NULL */
 	unsigned int jobs;
-	bool stories; /* make counterexamples as well */
+	bool stories; /* make counterexamples as well: the first of each case */
 };
 
 /* decide() - NULL with @error when a run of the row cannot be made as it is written. */
@@ -169,10 +169,12 @@ enum expectation decision_expected(const struct decision *d);
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-/* claims_print_line() - a line of a table; claims_print_row() - the row in prose. */
+/* claims_print_line() - a line of a table; claims_print_row() - the row in prose, perhaps with a counterexample. */
 void claims_print_line(const struct decision *d, GString *out);
-void claims_print_row(const struct decision *d, GString *out);
+void claims_print_row(const struct decision *d, bool story, GString *out);
 void claims_print_sum(const GPtrArray *decisions, GString *out);
+/* claims_print_html() - a page; links go to files of the evidence's .path, beside it. */
+void claims_print_html(const GPtrArray *decisions, GString *out);
 /* claims_print_json() - s2sim.verify/1. */
 void claims_print_json(const GPtrArray *decisions, GString *out);
 

@@ -104,7 +104,7 @@ static bool is_first_of_case(const struct decision *d, guint n)
 	return true;
 }
 
-void claims_print_row(const struct decision *d, GString *out)
+void claims_print_row(const struct decision *d, bool story, GString *out)
 {
 	const struct claim *c = d->claim;
 	const char *expected = expectations[decision_expected(d)];
@@ -123,7 +123,7 @@ void claims_print_row(const struct decision *d, GString *out)
 	for (guint i = 0; i < d->evidence->len; i++) {
 		const struct evidence *e = g_ptr_array_index(d->evidence, i);
 
-		if (!e->story)
+		if (!e->story || !story)
 			continue;
 		g_string_append_printf(out, "\n%s\n", e->story->table);
 		break;
@@ -134,7 +134,6 @@ void claims_print_sum(const GPtrArray *decisions, GString *out)
 {
 	unsigned int verdicts[NR_VERDICTS] = { 0 }, expected[EXPECT_NOT_MET + 1] = { 0 };
 	uint64_t states = 0;
-	double seconds = 0;
 
 	for (guint i = 0; i < decisions->len; i++) {
 		const struct decision *d = g_ptr_array_index(decisions, i);
@@ -142,7 +141,6 @@ void claims_print_sum(const GPtrArray *decisions, GString *out)
 		verdicts[d->verdict]++;
 		expected[decision_expected(d)]++;
 		states += d->states;
-		seconds += d->seconds;
 	}
 	g_string_append_printf(out, "%u claims:", decisions->len);
 	for (int v = 0; v < NR_VERDICTS; v++)
@@ -151,9 +149,9 @@ void claims_print_sum(const GPtrArray *decisions, GString *out)
 	g_string_append_printf(
 		out,
 		"; %u as expected, %u not for a reason that is given, %u not, %u without "
-		"expectation; %" PRIu64 " states in %.1f s\n",
+		"expectation; %" PRIu64 " states\n",
 		expected[EXPECT_MET], expected[EXPECT_KNOWN_OTHER], expected[EXPECT_NOT_MET],
-		expected[EXPECT_NOTHING], states, seconds);
+		expected[EXPECT_NOTHING], states);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------- */

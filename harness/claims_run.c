@@ -30,8 +30,14 @@ struct trial {
 	struct define *defs;
 	struct record *file;
 	struct record_scenario *scen; /* of the file */
+	struct decision *decision;
 	struct evidence *e;
 };
+
+static bool same_case(const struct claim_run *a, const struct claim_run *b)
+{
+	return g_strcmp0(a->label, b->label) == 0;
+}
 
 static bool fail(GError **error, const struct trial *t, const char *expected, const char *found)
 {
@@ -99,6 +105,18 @@ static bool take_invariants(struct explored *x, const struct trial *t, GError **
 	return true;
 }
 
+/* One counterexample a case is enough. */
+static bool has_story(const struct trial *t)
+{
+	for (guint i = 0; i < t->decision->evidence->len; i++) {
+		const struct evidence *e = g_ptr_array_index(t->decision->evidence, i);
+
+		if (e->story && same_case(e->run, t->run) && e->run->control == t->run->control)
+			return true;
+	}
+	return false;
+}
+
 static void tell_story(struct evidence *e, const struct explore_cfg *cfg,
 		       const struct explore_finding *f)
 {
@@ -137,7 +155,7 @@ static void take_result(const struct trial *t, const struct explored *x,
 		e->invariant = g_strdup(inv_name(f->inv));
 		e->found = g_strdup_printf("%s is violated after %u steps: %s", e->invariant,
 					   f->path->len, f->why);
-		if (t->cfg->stories)
+		if (t->cfg->stories && !has_story(t))
 			tell_story(e, &x->cfg, f);
 	} else if (r->setup_inv) {
 		e->invariant = g_strdup(inv_name(r->setup_inv));
@@ -493,6 +511,7 @@ static bool try_one(struct trial *t, struct decision *d, const char *policy, uns
 		policy = t->scen->header.u.scenario.policy;
 	if (!*policy)
 		return fail(error, t, "a policy in the row or in the scenario", "none");
+	t->decision = d;
 	t->e = g_new0(struct evidence, 1);
 	g_ptr_array_add(d->evidence, t->e);
 	t->e->run = t->run;
@@ -522,11 +541,6 @@ static bool run_all(const struct ledger *l, const struct claim_run *run,
 }
 
 /* ---- the verdict ---------------------------------------------------------------------------------- */
-
-static bool same_case(const struct claim_run *a, const struct claim_run *b)
-{
-	return g_strcmp0(a->label, b->label) == 0;
-}
 
 /* Why nothing can be said, caller owns; NULL: something can. */
 static char *undecided(const struct decision *d)

@@ -13,7 +13,7 @@
 #include "model/inject.h"
 
 struct options {
-	char *ledger, *inject, *output, *stories;
+	char *ledger, *inject, *output, *report;
 	int jobs;
 	gboolean all, json;
 	struct ledger *rows;
@@ -56,7 +56,7 @@ static bool write_part(const char *dir, const char *stem, const char *suffix, co
 	return !text || output_write(path, s, error);
 }
 
-/* Counterexamples as files: CLAIM-N with .txt, .svg and .scn. */
+/* Counterexamples as files: CLAIM-N with .svg, .txt and .scn. */
 static bool write_stories(const struct decision *d, const char *dir, GError **error)
 {
 	unsigned int n = 0;
@@ -88,7 +88,7 @@ static bool decide_all(const struct options *o, const GPtrArray *chosen, GPtrArr
 {
 	struct decide_cfg cfg = { .inject = o->inject,
 				  .jobs = (unsigned int)o->jobs,
-				  .stories = o->stories || (chosen->len == 1 && !o->json) };
+				  .stories = o->report || (chosen->len == 1 && !o->json) };
 
 	for (guint i = 0; i < chosen->len; i++) {
 		const struct claim *c = g_ptr_array_index(chosen, i);
@@ -100,12 +100,27 @@ static bool decide_all(const struct options *o, const GPtrArray *chosen, GPtrArr
 		if (!d)
 			return false;
 		g_ptr_array_add(decisions, d);
-		if (o->stories && !write_stories(d, o->stories, error))
+		if (o->report && !write_stories(d, o->report, error))
 			return false;
 	}
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	return true;
+}
+
+/* The page, and the rows in prose. */
+static bool write_report(const struct options *o, const GPtrArray *decisions, GError **error)
+{
+	g_autoptr(GString) html = g_string_new(NULL), text = g_string_new(NULL);
+
+	claims_print_html(decisions, html);
+	for (guint i = 0; i < decisions->len; i++) {
+		claims_print_row(g_ptr_array_index(decisions, i), false, text);
+		g_string_append_c(text, '\n');
+	}
+	claims_print_sum(decisions, text);
+	return write_part(o->report, "index", ".html", html->str, error) &&
+	       write_part(o->report, "index", ".txt", text->str, error);
 }
 
 static enum cmd_exit print(const struct options *o, const GPtrArray *decisions, GError **error)
@@ -119,7 +134,7 @@ static enum cmd_exit print(const struct options *o, const GPtrArray *decisions, 
 		if (decision_expected(d) == EXPECT_NOT_MET)
 			code = CMD_FINDING;
 		if (!o->json && decisions->len == 1)
-			claims_print_row(d, out);
+			claims_print_row(d, true, out);
 		else if (!o->json)
 			claims_print_line(d, out);
 	}
@@ -127,6 +142,8 @@ static enum cmd_exit print(const struct options *o, const GPtrArray *decisions, 
 		claims_print_json(decisions, out);
 	else if (decisions->len > 1)
 		claims_print_sum(decisions, out);
+	if (o->report && !write_report(o, decisions, error))
+		return CMD_USAGE;
 	return output_write(o->output, out, error) ? code : CMD_USAGE;
 }
 
@@ -187,8 +204,9 @@ enum cmd_exit cmd_verify(int argc, char **argv)
 		  "Break a rule in every run: verdicts should change", "NAME" },
 		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o.jobs, "Threads; the answers are the same",
 		  "N" },
-		{ "stories", 0, 0, G_OPTION_ARG_FILENAME, &o.stories,
-		  "Write each counterexample there: table, sequence diagram, scenario that replays",
+		{ "report", 0, 0, G_OPTION_ARG_FILENAME, &o.report,
+		  "Write a page there, and counterexamples: tables, diagrams, scenarios that "
+		  "replay",
 		  "DIR" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "As JSON", NULL },
 		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output, "Write there, not to stdout",
@@ -207,6 +225,6 @@ enum cmd_exit cmd_verify(int argc, char **argv)
 	g_free(o.ledger);
 	g_free(o.inject);
 	g_free(o.output);
-	g_free(o.stories);
+	g_free(o.report);
 	return code;
 }
