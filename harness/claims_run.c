@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/claims_priv.h"
+#include "harness/ends.h"
 #include "harness/expect.h"
 #include "harness/explore.h"
 #include "harness/profile.h"
@@ -13,8 +14,6 @@
 #include "harness/shrink.h"
 #include "harness/story_from.h"
 #include "model/inject.h"
-#include "model/memslots.h"
-#include "model/observe.h"
 
 enum {
 	MOST_STATES = 4000000, /* an exploration that needs more decides nothing */
@@ -185,102 +184,38 @@ static bool run_invariants(const struct trial *t, GError **error)
 
 /* ---- ends compared ---------------------------------------------------------------------------- */
 
-/* What is to be seen at the ends of a program: texts. */
-struct ends {
-	GHashTable *texts;
-	GMutex lock;
-};
-
-static void add_bits(const struct vm *vm, const struct memslot *s, GString *out)
-{
-	for (uint64_t w = 0; s->bitmap && w < (s->npages + 63) / 64; w++)
-		g_string_append_printf(out, " %" PRIx64, vm->words[s->bitmap + w]);
-}
-
-/* Slots with their logs, rings, and the table as a record prints it. */
-static void on_end(void *arg, const struct vm *vm)
-{
-	g_autoptr(GString) out = g_string_new(NULL);
-	struct recorder *recorder = recorder_new(vm, false);
-	struct ends *ends = arg;
-
-	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++) {
-		unsigned int set = memslots_active(vm, as);
-
-		for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
-			const struct memslot *s = &vm->slots[memslots_ids(vm, as, set)[i]];
-
-			g_string_append_printf(
-				out, "slot %u:%u gfn=%" PRIx64 " n=%" PRIx64 " flags=%x dirty", as,
-				s->id, s->base_gfn, s->npages, s->flags);
-			add_bits(vm, s, out);
-			g_string_append_c(out, '\n');
-		}
-	}
-	g_string_append_printf(out, "split cache %u\n", vm->st->split_cache);
-	for (uint32_t i = 0; i < vm->cfg->nr_vcpus * vm->cfg->ring_entries; i++)
-		g_string_append_printf(out, "ring %u:%u:%" PRIx64 "\n", vm->rings[i].flags,
-				       vm->rings[i].slot, vm->rings[i].offset);
-	recorder_print(recorder, NULL, true, out);
-	recorder_free(recorder);
-	g_mutex_lock(&ends->lock);
-	g_hash_table_add(ends->texts, g_strdup(out->str));
-	g_mutex_unlock(&ends->lock);
-}
-
 static bool find_ends(const struct trial *t, const char *policy, struct ends *ends, GError **error)
 {
-	struct explore_result *r = NULL;
 	struct explored x;
+	bool ok = explored_init(&x, t, policy, error) &&
+		  ends_find(&x.cfg, ends, &t->e->states, error);
 
-	g_mutex_init(&ends->lock);
-	ends->texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	if (explored_init(&x, t, policy, error)) {
-		x.cfg.end = on_end;
-		x.cfg.end_arg = ends;
-		r = explore(&x.cfg, error);
-	}
-	if (r) {
-		t->e->states += r->states;
-		t->e->complete &= r->complete;
-	}
 	explored_fini(&x);
-	explore_result_free(r);
-	return r != NULL;
-}
-
-static unsigned int in_one_only(GHashTable *a, GHashTable *b)
-{
-	GHashTableIter i;
-	gpointer text;
-	unsigned int n = 0;
-
-	g_hash_table_iter_init(&i, a);
-	while (g_hash_table_iter_next(&i, &text, NULL))
-		n += !g_hash_table_contains(b, text);
-	return n;
+	return ok;
 }
 
 static bool run_ends(const struct trial *t, GError **error)
 {
-	struct ends a = { .texts = NULL }, b = { .texts = NULL };
 	struct evidence *e = t->e;
+	struct ends a, b;
 	unsigned int other;
 	bool ok;
 
-	e->complete = true;
+	ends_init(&a);
+	ends_init(&b);
 	ok = find_ends(t, e->policy, &a, error) && find_ends(t, t->run->arg, &b, error);
 	if (ok) {
-		other = in_one_only(a.texts, b.texts) + in_one_only(b.texts, a.texts);
+		other = ends_only(&a, &b) + ends_only(&b, &a);
+		e->complete = true;
 		e->value = g_hash_table_size(a.texts);
 		e->other = g_hash_table_size(b.texts);
-		e->met = e->complete && (other == 0) == (t->run->check == CHECK_SAME);
+		e->met = (other == 0) == (t->run->check == CHECK_SAME);
 		e->found = g_strdup_printf("%" PRIu64 " different ends, %" PRIu64
 					   " under %s; %u in one of the two only",
 					   e->value, e->other, t->run->arg, other);
 	}
-	g_clear_pointer(&a.texts, g_hash_table_unref);
-	g_clear_pointer(&b.texts, g_hash_table_unref);
+	ends_fini(&a);
+	ends_fini(&b);
 	return ok;
 }
 

@@ -38,6 +38,7 @@ enum cmd_exit cmd_fail(enum cmd_exit code, const char *command, const char *form
 enum cmd_exit cmd_conform(int argc, char **argv);
 enum cmd_exit cmd_diff_policy(int argc, char **argv);
 enum cmd_exit cmd_verify(int argc, char **argv);
+enum cmd_exit cmd_matrix(int argc, char **argv);
 enum cmd_exit cmd_explore(int argc, char **argv);
 enum cmd_exit cmd_list(int argc, char **argv);
 enum cmd_exit cmd_replay(int argc, char **argv);

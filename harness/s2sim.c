@@ -25,6 +25,8 @@ static const struct {
 	{ "list", "WHAT", "what there is: policies, axes, injections, the scenarios of a file",
 	  cmd_list },
 	{ "diff-policy", "A B", "the axes in which two policies differ", cmd_diff_policy },
+	{ "matrix", "POLICY", "every change of a memslot's flags: what it does, costs and breaks",
+	  cmd_matrix },
 	{ "verify", "CLAIM...", "what was claimed in review threads: is it so", cmd_verify },
 };
 
@@ -68,7 +70,7 @@ int main(int argc, char **argv)
 			return (int)commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr,
 		"s2sim: unknown command, expected one of run replay explore conform list "
-		"diff-policy verify, "
+		"diff-policy matrix verify, "
 		"found '%s'\n",
 		argv[1]);
 	return CMD_USAGE;

@@ -53,6 +53,11 @@ bool script_is_refused(const struct script *s)
 	return s->refused;
 }
 
+const struct work *script_work(const struct script *s)
+{
+	return &s->ctx.work;
+}
+
 struct vm *script_vm(struct script *s)
 {
 	return s->vm;

@@ -47,6 +47,9 @@ bool script_is_refused(const struct script *s);
 bool script_run_line(struct script *s, const struct lang_line *input, const GPtrArray *recorded,
 		     GString *out, GError **error);
 
+/* script_work() - what all lines so far have counted. */
+const struct work *script_work(const struct script *s);
+
 /* The VM, for tests; borrowed. */
 struct vm *script_vm(struct script *s);
 
