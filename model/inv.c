@@ -59,6 +59,8 @@ uint64_t inv_applies(const struct vm_cfg *cfg)
 	for (unsigned int i = 1; i < NR_INVS; i++)
 		if (rows[i].arch & (cfg->rules.arch == PT_X86 ? INV_X86 : INV_ARM))
 			mask |= BIT(i);
+	if (vm_cfg_mem(cfg) == MEM_SC)
+		mask &= ~BIT(INV_DATA); /* nothing is older than anything */
 	return mask;
 }
 
