@@ -58,7 +58,7 @@ PROC(arm_abort)
 	}
 	CALL_WITH(P_user_mem_abort, f);
 	if (c->me->ret != 0)
-		mem_order_loads(c); /* nothing was mapped: it begins anew */
+		mem_load_over(c); /* nothing was mapped: it begins anew */
 	srcu_exit(c);
 	RETURN(c->me->ret == -EAGAIN       ? RET_PF_RETRY
 	       : c->me->ret < 0            ? c->me->ret
@@ -246,8 +246,7 @@ PROC(s2_fault)
 		CALL(P_s2_op, l_req, 0);
 	}
 	/* DSB ISHST [KVM v6.12 hyp/pgtable.c: kvm_pgtable_stage2_map; of a TLBI in tlb.c] */
-	if (!injects(c, INJ_SKIP_MAP_DSB) && !injects(c, INJ_SKIP_DSB_AND_ISB))
-		mem_order_loads(c);
+	mem_barrier(c, MEM_MAP_DSB);
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
 	RETURN(c->me->ret);
 	END;

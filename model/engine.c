@@ -180,6 +180,7 @@ void srcu_exit(struct ctx *c)
 
 	g_assert(c->me->flags & ACTOR_SRCU);
 	mem_drain(c);
+	mem_barrier(c, MEM_SRCU_MB);
 	c->me->flags &= (uint16_t)~ACTOR_SRCU;
 	e->count[c->me->srcu_side]--;
 	c->me->srcu_side = 0;

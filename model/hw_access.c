@@ -44,7 +44,7 @@ static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsig
 				.gfn = cur->gfn,
 				.n = height,
 				.pfn = pte_pfn(pt->fmt, leaf) + inside });
-	mem_order_loads(c);
+	mem_load_over(c);
 }
 
 /* Does memory have the entry that the CPU holds? */

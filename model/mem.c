@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/mem.h"
 
+#include "model/inject.h"
+
 static bool is_on(const struct vm *vm)
 {
 	return vm_cfg_mem(vm->cfg) != MEM_SC;
@@ -159,7 +161,7 @@ void mem_load_ahead(struct ctx *c, hva_t hva)
 
 	if (vm_cfg_mem(c->vm->cfg) != MEM_ARMLIKE)
 		return;
-	mem_order_loads(c);
+	mem_load_over(c);
 	if (!pick(c, 2))
 		return;
 	for (uint32_t a = 0; a < c->vm->nr_actors; a++)
@@ -169,10 +171,20 @@ void mem_load_ahead(struct ctx *c, hva_t hva)
 	c->vm->mem[c->me_nr].ahead = e;
 }
 
-void mem_order_loads(struct ctx *c)
+void mem_load_over(struct ctx *c)
 {
 	if (is_on(c->vm))
 		c->vm->mem[c->me_nr].ahead = (struct mem_ahead){ .used = 0 };
+}
+
+void mem_barrier(struct ctx *c, enum mem_place place)
+{
+	if (injects(c, INJ_LOADS_UNORDERED) ||
+	    (injects(c, INJ_ONLY_MAP_DSB) && place != MEM_MAP_DSB) ||
+	    (injects(c, INJ_ONLY_SRCU_MB) && place != MEM_SRCU_MB) ||
+	    (injects(c, INJ_ONLY_ENTRY_ISB) && place != MEM_ENTRY_ISB))
+		return;
+	mem_load_over(c);
 }
 
 void mem_bit_seen(struct ctx *c, hva_t hva, bool bit)
@@ -183,7 +195,7 @@ void mem_bit_seen(struct ctx *c, hva_t hva, bool bit)
 		return;
 	hva = page_of(vm, hva);
 	if (bit || c->rules->uf_read == UF_READ_ACQUIRE)
-		mem_order_loads(c); /* of the load that comes first: what was ahead of it, is not */
+		mem_load_over(c); /* of the load that comes first: what was ahead of it, is not */
 	if (bit)
 		return;
 	for (uint32_t a = 0; a < vm->nr_actors; a++)

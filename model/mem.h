@@ -17,11 +17,13 @@
  * Consumer, armlike only.  A vCPU thread that has found the memslot of a fault may load the page's data ahead
  * of its turn, before it loads the bit: a pick.  What was loaded is given up, and loaded again in its turn, where
  * the order of loads is kept:
- *   load-acquire of the bit            bitmap-read=read-acquire
- *   control dependency, store of the leaf, DSB ISHST at the end of the map     injection skip-map-dsb
- *   control dependency, ISB: guest entry is context synchronising              injection skip-entry-isb
+ *   load-acquire of the bit                                     bitmap-read=read-acquire
+ *   control dependency, store of the leaf, DSB ISHST behind it  [hyp/pgtable.c: kvm_pgtable_stage2_map]
+ *   smp_mb() of srcu_read_unlock() at the end of the abort      [kernel/rcu/srcutree.c]
+ *   control dependency, ISB: a guest entry synchronises context [Arm ARM, "Context synchronization event"]
+ * The injections only-map-dsb, only-srcu-mb and only-entry-isb leave one of the last three, loads-unordered none.
  * A load in its turn takes what is visible.  KVM's own load of the data behind the bit is the same without
- * DSB and ISB.  tso keeps loads in order.
+ * the last three.  tso keeps loads in order.
  *
  * Data has no value here, only history, which is what INV-DATA asks for: of a store of page data whether a
  * store that cleared the page's bit, later in its thread, has become visible before it (.due), and whether a fault
@@ -69,8 +71,18 @@ bool mem_pending(const struct vm *vm, uint32_t a);
 /* mem_load_ahead() - the acting vCPU may load the data at @hva now, ahead of its turn: a pick. */
 void mem_load_ahead(struct ctx *c, hva_t hva);
 
-/* mem_order_loads() - what the acting thread has loaded ahead of its turn is given up, or was used. */
-void mem_order_loads(struct ctx *c);
+/* Behind the load of the bit, what keeps other loads behind it, too. */
+enum mem_place {
+	MEM_MAP_DSB,
+	MEM_SRCU_MB,
+	MEM_ENTRY_ISB,
+};
+
+/* mem_barrier() - the acting thread passes it: what it has loaded ahead of its turn is given up. */
+void mem_barrier(struct ctx *c, enum mem_place place);
+
+/* mem_load_over() - nothing is ahead any more: the load was used, or its fault has come to nothing. */
+void mem_load_over(struct ctx *c);
 
 /* mem_bit_seen() - the acting vCPU has loaded the userfault bit of the page at @hva. */
 void mem_bit_seen(struct ctx *c, hva_t hva, bool bit);

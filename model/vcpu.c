@@ -323,8 +323,7 @@ PROC(vcpu_enter)
 		    (!c->vm->vcpus[c->me_nr].requests &&
 		     c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)) {
 			c->work.guest_entry++;
-			if (!injects(c, INJ_SKIP_ENTRY_ISB) && !injects(c, INJ_SKIP_DSB_AND_ISB))
-				mem_order_loads(c); /* an ERET is context synchronising */
+			mem_barrier(c, MEM_ENTRY_ISB);
 			RETURN(0);
 		}
 		vcpu_set_outside(c);
@@ -543,7 +542,7 @@ PROC(guest_op)
 			srcu_enter(c);
 	}
 	c->vm->vcpus[c->me_nr].stop_spin = 0;
-	mem_order_loads(c);
+	mem_load_over(c);
 	if (c->me->flags & ACTOR_SRCU)
 		srcu_exit(c);
 	RETURN(0);
