@@ -17,6 +17,9 @@
 
 #include <check.h>
 
+#include "harness/finding.h"
+#include "harness/story_from.h"
+#include "harness/story_priv.h"
 #include "harness/tests/explore_text.h"
 #include "harness/tests/explored.h"
 #include "model/mem.h"
@@ -336,6 +339,53 @@ START_TEST(a_model_that_the_machine_does_not_have_is_refused)
 }
 END_TEST
 
+/* ---- as a story ------------------------------------------------------------------------------ */
+
+static bool story_has(const struct story *s, const char *part)
+{
+	bool has = false;
+
+	for (guint i = 0; i < s->steps->len; i++) {
+		const struct story_step *step = story_step_at(s, i);
+
+		for (guint n = 0; n < step->notes->len; n++)
+			has |= strstr(g_ptr_array_index(step->notes, n), part) != NULL;
+	}
+	return has;
+}
+
+START_TEST(a_story_shows_stores_and_loads)
+{
+	static const char text[] =
+		"scenario name=t code=0 mem=armlike inject=loads-unordered\n" MP(RELEASED);
+	static const char *const parts[] = {
+		"loads ahead of its turn: data of m0+0x0",
+		"into the store buffer: data of m0+0x0",
+		"into the store buffer: bits 0x1 = 0 (release)",
+		"others see it: data of m0+0x0",
+		"others see it: bits 0x1 = 0 (release)",
+		"no longer holds what it loaded ahead: data of m0+0x0",
+	};
+	char name[FINDING_NAME_MAX] = "";
+	struct explore_start start;
+	struct text_explore t;
+	struct story *s;
+
+	text_explore_under(&t, text, SEAN);
+	text_explore_find(&t);
+	ck_assert_int_eq(t.f->inv, INV_DATA);
+	s = story_from_finding(&t.cfg, t.f);
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+		ck_assert_msg(story_has(s, parts[i]), "%s", parts[i]);
+	story_free(s);
+	ck_assert(explore_start(&t.cfg, &start, NULL));
+	finding_who(start.vm, (struct move){ MOVE_STORE, 1, 0 }, name);
+	ck_assert_str_eq(name, "store-vmm0");
+	explore_start_fini(&start);
+	text_explore_fini(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("litmus");
@@ -348,6 +398,7 @@ int main(void)
 	tcase_add_loop_test(tc, whole_faults, 0, G_N_ELEMENTS(fault_litmus));
 	tcase_add_test(tc, nothing_is_added_where_it_is_not_asked_for);
 	tcase_add_loop_test(tc, a_model_that_the_machine_does_not_have_is_refused, 0, 3);
+	tcase_add_test(tc, a_story_shows_stores_and_loads);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
