@@ -147,6 +147,19 @@ void mem_store_bits(struct vm *vm, uint32_t a, const struct mem_bits *b)
 		change_bits(vm, b->word, b->mask, b->value);
 }
 
+uint64_t mem_own_word(const struct vm *vm, uint32_t a, uint32_t word)
+{
+	uint64_t is = vm->words[word];
+
+	for (unsigned int i = 0; mem_pending(vm, a) && i < MEM_STORES; i++) {
+		const struct mem_store *s = &vm->mem[a].stores[i];
+
+		if (s->kind == MEM_STORE_BITS && s->at == word)
+			is = s->value ? is | s->mask : is & ~s->mask;
+	}
+	return is;
+}
+
 void mem_drain(struct ctx *c)
 {
 	while (mem_pending(c->vm, c->me_nr))

@@ -62,6 +62,9 @@ uint32_t mem_visible_next(const struct vm *vm, uint32_t a);
 /* mem_commit() - store @k of actor @a becomes visible; @k: of mem_visible_next(). */
 void mem_commit(struct vm *vm, uint32_t a, unsigned int k);
 
+/* mem_own_word() - a word of the pool as actor @a sees it: with its own stores. */
+uint64_t mem_own_word(const struct vm *vm, uint32_t a, uint32_t word);
+
 /* mem_drain() - all stores of the acting thread become visible: it has passed a barrier, or releases. */
 void mem_drain(struct ctx *c);
 

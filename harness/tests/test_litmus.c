@@ -290,6 +290,102 @@ START_TEST(whole_faults)
 }
 END_TEST
 
+/* ---- what empties a buffer ------------------------------------------------------------------- */
+
+/* Bits that are set before the ioctl that they are for; asked of INV-UF. */
+#define SET      "op user_bit map=b0 page=0 value=1\n"
+#define SET_UF   "op set_region slot=0 size=0x4000 map=m0+0x0 gpa=0x4000 flags=uf bitmap=b0\n"
+#define NO_BITS  "host map name=m0 size=0x4000 backing=anon\n"
+#define TOGGLED  NO_BITS SLOT("none") PAR READS SET SET_UF JOIN
+#define RESCAN   NO_BITS SET_UF PAR READS SET "op rescan slot=0\n" JOIN
+#define BY_IOCTL "+uapi=rescan-ioctl"
+
+START_TEST(bits_are_visible_to_the_ioctl_that_follows)
+{
+	static const struct control cases[] = {
+		{ SEAN, "", "INV-UF", true, TOGGLED },
+		{ SEAN, "skip-uf-zap", "INV-UF", false, TOGGLED },
+		{ SEAN BY_IOCTL, "", "INV-UF", true, RESCAN },
+		{ SEAN BY_IOCTL, "rescan-no-seq", "INV-UF", false, RESCAN },
+		{ "x86-uf-v3", "", "INV-UF", true, TOGGLED },
+		{ "x86-uf-v3" BY_IOCTL, "", "INV-UF", true, RESCAN },
+		{ "x86-uf-v3" BY_IOCTL, "rescan-no-seq", "INV-UF", false, RESCAN },
+	};
+
+	check_control(&cases[_i],
+		      g_str_has_prefix(cases[_i].policy, "x86") ? "mem=tso" : "mem=armlike");
+}
+END_TEST
+
+/* A thread of the VMM with a store that others do not see; then one of what a thread does. */
+START_TEST(a_barrier_or_a_release_empties_the_buffer)
+{
+	static const char text[] = "scenario name=t code=0 mem=armlike\n" MP(RELEASED);
+	struct text_explore t;
+	struct explore_start start;
+	struct ctx c = { .me_nr = 1 };
+
+	text_explore_under(&t, text, SEAN);
+	ck_assert(explore_start(&t.cfg, &start, NULL));
+	c.vm = start.vm;
+	c.rules = &start.vm->cfg->rules;
+	c.me = &start.vm->actors[c.me_nr];
+	if (_i == 1)
+		srcu_enter(&c);
+	else if (_i == 2)
+		lock_take_write(&c, OBJ_MMU_LOCK);
+	else if (_i == 3)
+		lock_take_read(&c, OBJ_MMU_LOCK);
+	mem_store_data(c.vm, c.me_nr, start.vm->st->maps[0].hva);
+	mem_store_data(c.vm, 0, start.vm->st->maps[0].hva);
+	ck_assert(mem_pending(c.vm, c.me_nr));
+	if (_i == 0)
+		srcu_enter(&c);
+	else if (_i == 1)
+		srcu_exit(&c);
+	else if (_i == 2)
+		lock_drop_write(&c, OBJ_MMU_LOCK);
+	else
+		lock_drop_read(&c, OBJ_MMU_LOCK);
+	ck_assert(!mem_pending(c.vm, c.me_nr));
+	ck_assert(mem_pending(c.vm, 0)); /* another thread's is its own */
+	explore_start_fini(&start);
+	text_explore_fini(&t);
+}
+END_TEST
+
+START_TEST(a_buffer_holds_what_it_has_room_for)
+{
+	static const char text[] = "scenario name=t code=0 mem=armlike\n" MP(RELEASED);
+	struct text_explore t;
+	struct explore_start start;
+	struct ctx c = { .me_nr = 1 };
+	struct mem_bits set = { .value = true, .mask = 2 };
+	const struct mem_thread none = { .ahead = { .used = 0 } };
+
+	text_explore_under(&t, text, SEAN);
+	ck_assert(explore_start(&t.cfg, &start, NULL));
+	c.vm = start.vm;
+	c.rules = &start.vm->cfg->rules;
+	set.word = start.moves->lines.bitmaps[0].words;
+	mem_store_bits(c.vm, 1, &set);
+	for (unsigned int i = 1; i < MEM_STORES; i++)
+		mem_store_data(c.vm, 1, start.vm->st->maps[0].hva);
+	ck_assert_uint_eq(c.vm->words[set.word], 1);
+	ck_assert_uint_eq(mem_own_word(c.vm, 1, set.word), 3);
+	ck_assert_uint_eq(mem_own_word(c.vm, 0, set.word), 1);
+	/* stores to one location keep their order */
+	ck_assert_uint_eq(mem_visible_next(c.vm, 1), 3);
+	mem_store_data(c.vm, 1, start.vm->st->maps[0].hva);
+	ck_assert_uint_eq(c.vm->words[set.word], 3);
+	ck_assert_uint_eq(mem_visible_next(c.vm, 1), 1);
+	mem_drain(&c);
+	ck_assert_mem_eq(&c.vm->mem[1], &none, sizeof(none)); /* O1 */
+	explore_start_fini(&start);
+	text_explore_fini(&t);
+}
+END_TEST
+
 /* Without a memory model there is nothing more to explore. */
 START_TEST(nothing_is_added_where_it_is_not_asked_for)
 {
@@ -396,6 +492,9 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, loads_and_stores_alone, 0, G_N_ELEMENTS(litmus));
 	tcase_add_loop_test(tc, whole_faults, 0, G_N_ELEMENTS(fault_litmus));
+	tcase_add_loop_test(tc, bits_are_visible_to_the_ioctl_that_follows, 0, 7);
+	tcase_add_loop_test(tc, a_barrier_or_a_release_empties_the_buffer, 0, 4);
+	tcase_add_test(tc, a_buffer_holds_what_it_has_room_for);
 	tcase_add_test(tc, nothing_is_added_where_it_is_not_asked_for);
 	tcase_add_loop_test(tc, a_model_that_the_machine_does_not_have_is_refused, 0, 3);
 	tcase_add_test(tc, a_story_shows_stores_and_loads);
