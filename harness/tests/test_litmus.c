@@ -213,6 +213,8 @@ END_TEST
 
 /* ---- whole faults ---------------------------------------------------------------------------- */
 
+#define SET          "op user_bit map=b0 page=0 value=1\n"
+#define SET_UF       "op set_region slot=0 size=0x4000 map=m0+0x0 gpa=0x4000 flags=uf bitmap=b0\n"
 #define READS        "guest read vcpu=0 gpa=0x4000 repeat=2\n"
 #define READS_OTHER  "guest read vcpu=1 gpa=0x4000\n"
 #define FILL         "host touch map=m0+0x0 len=0x1000 mode=w\n"
@@ -220,6 +222,9 @@ END_TEST
 #define MP(order)    UNFILLED PAR READS FILL CLEAR order "\n" JOIN
 #define MP3(order)   UNFILLED PAR READS READS_OTHER FILL CLEAR order "\n" JOIN
 #define OTHER_THREAD UNFILLED PAR READS FILL CLEAR " order=release by=1\n" JOIN
+#define ABSENT(order)                                                                              \
+	"host map name=m0 size=0x4000 backing=memfd\n" SET SET_UF PAR READS FILL CLEAR order       \
+	"\n" JOIN
 #define DOUBLE                                                                                     \
 	UNFILLED PAR READS FILL CLEAR " order=release\n"                                           \
 				      "op user_bit map=b0 page=0 value=1\n" FILL CLEAR             \
@@ -275,6 +280,10 @@ static const struct fault_litmus {
 	/* a vCPU's thread fills the page and clears the bit */
 	{ SEAN, "", "mem=armlike vcpus=2", true, ANSWERS },
 	{ "x86-uf-v3", "", "mem=tso vcpus=2", true, ANSWERS },
+	{ SEAN, "loads-unordered", "mem=armlike vcpus=2", false, ANSWERS },
+	/* the host has no page before */
+	{ SEAN, "", "mem=armlike", true, ABSENT(RELEASED) },
+	{ SEAN, "", "mem=armlike", false, ABSENT(RELAXED) },
 };
 
 START_TEST(whole_faults)
@@ -293,10 +302,9 @@ END_TEST
 /* ---- what empties a buffer ------------------------------------------------------------------- */
 
 /* Bits that are set before the ioctl that they are for; asked of INV-UF. */
-#define SET      "op user_bit map=b0 page=0 value=1\n"
-#define SET_UF   "op set_region slot=0 size=0x4000 map=m0+0x0 gpa=0x4000 flags=uf bitmap=b0\n"
 #define NO_BITS  "host map name=m0 size=0x4000 backing=anon\n"
 #define TOGGLED  NO_BITS SLOT("none") PAR READS SET SET_UF JOIN
+#define CREATED  NO_BITS PAR READS SET SET_UF JOIN
 #define RESCAN   NO_BITS SET_UF PAR READS SET "op rescan slot=0\n" JOIN
 #define BY_IOCTL "+uapi=rescan-ioctl"
 
@@ -305,6 +313,8 @@ START_TEST(bits_are_visible_to_the_ioctl_that_follows)
 	static const struct control cases[] = {
 		{ SEAN, "", "INV-UF", true, TOGGLED },
 		{ SEAN, "skip-uf-zap", "INV-UF", false, TOGGLED },
+		{ SEAN, "", "INV-UF", true, CREATED },
+		{ "x86-uf-v3", "", "INV-UF", true, CREATED },
 		{ SEAN BY_IOCTL, "", "INV-UF", true, RESCAN },
 		{ SEAN BY_IOCTL, "rescan-no-seq", "INV-UF", false, RESCAN },
 		{ "x86-uf-v3", "", "INV-UF", true, TOGGLED },
@@ -492,7 +502,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, loads_and_stores_alone, 0, G_N_ELEMENTS(litmus));
 	tcase_add_loop_test(tc, whole_faults, 0, G_N_ELEMENTS(fault_litmus));
-	tcase_add_loop_test(tc, bits_are_visible_to_the_ioctl_that_follows, 0, 7);
+	tcase_add_loop_test(tc, bits_are_visible_to_the_ioctl_that_follows, 0, 9);
 	tcase_add_loop_test(tc, a_barrier_or_a_release_empties_the_buffer, 0, 4);
 	tcase_add_test(tc, a_buffer_holds_what_it_has_room_for);
 	tcase_add_test(tc, nothing_is_added_where_it_is_not_asked_for);
