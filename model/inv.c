@@ -304,6 +304,7 @@ static uint64_t uf_bits(const struct vm *vm, uint32_t actor, const struct op *op
 }
 
 /* Pages whose bit is 1, as the actor sees it, in the bitmap of a slot that has USERFAULT. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): an actor, a slot as ioctls name it */
 static uint64_t set_bits(const struct vm *vm, uint32_t actor, uint32_t id)
 {
 	unsigned int as = id >> 16;

@@ -147,6 +147,7 @@ void mem_store_bits(struct vm *vm, uint32_t a, const struct mem_bits *b)
 		change_bits(vm, b->word, b->mask, b->value);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): an actor, an element of the pool */
 uint64_t mem_own_word(const struct vm *vm, uint32_t a, uint32_t word)
 {
 	uint64_t is = vm->words[word];

@@ -11,7 +11,8 @@
  * A word of a bitmap is changed by an atomic and-not or or, which takes effect when it becomes visible.
  * A buffer is empty behind a full barrier of its thread (srcu_read_lock, srcu_read_unlock: smp_mb())
  * [Linux v6.12 kernel/rcu/srcutree.c], and before what the thread releases itself: a lock, or memslots that
- * it publishes (rcu_assign_pointer).  System calls as such order nothing.  Emptying all at once loses no
+ * it publishes (rcu_assign_pointer).  System calls as such order nothing, and other stores of the kernel may be
+ * seen before those in the buffer, even under tso: more than the hardware does, not less.  Emptying all at once loses no
  * behaviour: that part of it was visible earlier is another order of the moves.
  *
  * Consumer, armlike only.  A vCPU thread that has found the memslot of a fault may load the page's data ahead
