@@ -27,7 +27,7 @@ void explore_one_fini(struct explore_one *one)
 static enum cmd_exit judge(const struct explore_one *one, const struct explore_result *r,
 			   char **unmet)
 {
-	g_autofree enum inv *invs = g_new0(enum inv, r->findings->len + 1);
+	enum inv invs[NR_INVS + 1]; /* each once, and the set-up's */
 	struct expect_found found = { .invs = invs,
 				      .complete = r->complete,
 				      .all = one->cfg.keep_going };

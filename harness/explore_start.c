@@ -73,7 +73,7 @@ static bool check_size(const struct vm *vm, const GPtrArray *lines, GError **err
 	}
 	if (!state_fits(vm)) {
 		g_set_error(error, EXPLORE_ERROR, EXPLORE_ERROR_SCOPE,
-			    "scope: expected a state of at most %u KiB, found %zu (--tables=%u "
+			    "scope: expected a state of at most %d KiB, found %zu (--tables=%u "
 			    "--slots=%u --words=%u --tlb=%u, %u vCPUs)",
 			    STATE_BYTES_MAX / 1024, vm_state_bytes(vm) / 1024,
 			    vm->cfg->limits.nr_tables, vm->cfg->limits.nr_slots,

@@ -155,7 +155,7 @@ else
 	stage "clang with sanitizers, fuzz targets" build_and_test dev-clang
 	stage "cppcheck" cppcheck_check
 	stage "clang-tidy" clang_tidy_check
-	stage "release: recordings of real kernels" build_and_test release -L conformance
+	stage "release: recordings, all scopes" build_and_test release -L "conformance|scopes"
 	stage "the same bytes from every build" same_bytes_check
 fi
 

@@ -51,6 +51,7 @@ struct s2_tlbi {
 	uint64_t pages;
 	uint8_t kind;
 	int8_t level; /* Arm lookup level of the removed leaf, or S2_LEVEL_NONE */
+	uint8_t spare[6];
 };
 
 enum s2_op_kind {

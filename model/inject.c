@@ -38,7 +38,7 @@ const char *injection_text(enum injection i)
 
 bool policy_set_injection(struct rules *r, const char *name, GError **error)
 {
-	for (uint8_t i = 0; i < NR_INJECTIONS; i++) {
+	for (unsigned int i = 0; i < NR_INJECTIONS; i++) {
 		if (strcmp(rows[i].name, name) != 0)
 			continue;
 		if (!injection_applies((enum injection)i, r->arch)) {
@@ -48,7 +48,7 @@ bool policy_set_injection(struct rules *r, const char *name, GError **error)
 				    name);
 			return false;
 		}
-		r->inject = i;
+		r->inject = (uint8_t)i;
 		if (rows[i].variant)
 			variant_apply(variant_find(r, rows[i].variant), r);
 		return true;

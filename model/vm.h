@@ -245,6 +245,7 @@ struct host_unit {
 	uint8_t writable;    /* the host entry grants write */
 	uint8_t no_huge : 1; /* madvise nohugepage */
 	uint8_t tables : 1;  /* first unit of a GiB: the GiB has a table of units */
+	uint8_t spare : 6;
 };
 
 enum page_kind {
@@ -287,20 +288,21 @@ struct vcpu {
 	uint8_t kicked; /* an IPI is on its way: the ack rule is enabled */
 	uint8_t pml_enabled : 1;
 	uint8_t spinning : 1;
+	uint8_t spare0 : 6;
 	uint8_t stop_spin;
 	uint8_t stopped; /* an interrupt has made the CPU leave the guest; KVM does not know yet */
 	uint8_t walk_again; /* an invalidation took effect on the PE: a walk under way starts over */
 	uint16_t pml_index; /* next entry to be written, counts down; PML_NONE wraps */
 	uint32_t root;      /* root slot index + 1 in struct vm_state, 0 none */
-	uint32_t spare;
-	uint64_t acks_for; /* bit per actor that waits for this vCPU's ack */
-	uint64_t mmio_gfn; /* last MMIO access cached, valid with mmio_gen */
+	uint64_t acks_for;  /* bit per actor that waits for this vCPU's ack */
+	uint64_t mmio_gfn;  /* last MMIO access cached, valid with mmio_gen */
 	uint64_t mmio_gen;
 	uint8_t mmio_valid;
 	uint8_t as_id;
 	uint16_t spare2;
 	uint32_t ring_dirty; /* dirty ring: producer index */
 	uint32_t ring_reset; /* reset index */
+	uint32_t spare;
 };
 
 struct ring_entry {
@@ -420,6 +422,7 @@ struct vm_state {
 	uint32_t
 		grace; /* those that wait for its end; readers of the other side may still see them */
 	uint32_t nr_slots; /* slot objects in use */
+	uint32_t spare3;
 	uint64_t nr_memslot_pages;
 	uint64_t next_pfn; /* host frames handed out so far */
 	uint64_t next_hva;

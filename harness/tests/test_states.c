@@ -151,7 +151,7 @@ START_TEST(the_set_keeps_numbers)
 		ck_assert_uint_eq(state_set_find(s, h), i);
 		ck_assert_uint_eq(state_set_add(s, h, N), i);
 	}
-	ck_assert_uint_ge(state_set_bytes(s), N * (16 + 4));
+	ck_assert_uint_ge(state_set_bytes(s), (size_t)N * (16 + 4));
 	state_set_free(s);
 }
 END_TEST

@@ -43,6 +43,47 @@ static struct script *small_vm(int i)
 	return s;
 }
 
+/*
+ * Bytes of a struct between its members: what they hold is the compiler's choice, and no part of a state.
+ * Asked of the compiler that can say.
+ */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define CHECK_PADDING(type)                                                                        \
+	do {                                                                                       \
+		union {                                                                            \
+			type value;                                                                \
+			uint8_t bytes[sizeof(type)];                                               \
+		} u;                                                                               \
+		memset(u.bytes, 0xff, sizeof(u.bytes));                                            \
+		__builtin_clear_padding(&u.value);                                                 \
+		for (size_t i = 0; i < sizeof(u.bytes); i++)                                       \
+			ck_assert_msg(u.bytes[i] == 0xff, #type ": padding at byte %zu", i);       \
+	} while (0);
+
+START_TEST(nothing_lies_between_members)
+{
+#define X(name, type, where, n)                                                                    \
+	if ((where) != REGION_CFG)                                                                 \
+	CHECK_PADDING(type)
+	POOL_LIST(X)
+#undef X
+	CHECK_PADDING(struct l_none)
+	CHECK_PADDING(struct l_run)
+	CHECK_PADDING(struct l_hw)
+	CHECK_PADDING(struct l_fault)
+	CHECK_PADDING(struct l_gup)
+	CHECK_PADDING(struct l_range)
+	CHECK_PADDING(struct l_slot)
+	CHECK_PADDING(struct l_req)
+	CHECK_PADDING(struct l_log)
+	CHECK_PADDING(struct l_tlbi)
+}
+END_TEST
+#define ADD_PADDING_TEST(t) tcase_add_test(t, nothing_lies_between_members)
+#else
+#define ADD_PADDING_TEST(t) (void)0
+#endif
+
 static bool same_hash(const struct vm *a, const struct vm *b)
 {
 	struct vm_hash x = vm_hash(a), y = vm_hash(b);
@@ -578,6 +619,7 @@ int main(void)
 	ADD(a_vm_made_twice_has_one_hash, small);
 	ADD(independent_operations_commute, small);
 	ADD(faults_on_two_pages_end_alike_in_every_order_of_steps, small);
+	ADD_PADDING_TEST(tcase);
 	tcase_add_loop_test(tcase, a_vm_whose_slots_are_gone_is_a_fresh_vm, 0, NR_SMALL - 1);
 	ADD(walks_of_one_entry_a_step_end_as_whole_walks, small);
 	ADD(good_a_fault_that_was_overtaken_maps_nothing_stale, races);
