@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/explore_priv.h"
+#include "model/mem.h"
 #include "model/vcpu.h"
 
 G_DEFINE_QUARK(s2_explore_error, explore_error)
@@ -67,12 +68,13 @@ static bool try_move(struct worker *w, const struct wait_at *at, struct found *f
 /*
  * Partial-order reduction: where an actor's next step is quiet, its move alone stands for all orders of it
  * and the others' (it commutes with them, hinders none and changes nothing that an invariant of theirs
- * looks at).  No proviso for cycles is needed: no thread takes quiet steps only, so none is put off for ever.
+ * looks at; a step that may empty a store buffer is not quiet).  No proviso for cycles is needed: no thread takes quiet steps only, so none is put off for ever.
  */
 static unsigned int reduce(const struct vm *vm, struct move *list, unsigned int n)
 {
 	for (unsigned int i = 0; i < n && n > 1; i++) {
-		if (list[i].kind != MOVE_STEP || !actor_is_quiet(vm, list[i].who))
+		if (list[i].kind != MOVE_STEP || !actor_is_quiet(vm, list[i].who) ||
+		    mem_pending(vm, list[i].who))
 			continue;
 		list[0] = list[i];
 		return 1;

@@ -15,7 +15,7 @@ enum {
 
 /* Who moves, a bit each. */
 struct mover_set {
-	uint64_t threads, rules;
+	uint64_t threads, rules, stores;
 };
 
 struct tarjan {
@@ -51,6 +51,8 @@ static void add_mover(struct mover_set *m, const struct edge *e)
 {
 	if (e->kind <= MOVE_STEP)
 		m->threads |= BIT(e->who);
+	else if (e->kind == MOVE_STORE)
+		m->stores |= BIT(e->who);
 	else
 		m->rules |= BIT(e->kind == MOVE_RCU ? RULE_BITS - 1 : e->who);
 }
@@ -60,13 +62,13 @@ static bool is_fair_cycle(struct tarjan *t, guint first, bool *leaves)
 {
 	const struct explore_run *r = t->r;
 	uint32_t low = t->index[g_array_index(t->stack, uint32_t, first)];
-	struct mover_set always = { ~0ULL, ~0ULL }, inside = { 0, 0 };
+	struct mover_set always = { ~0ULL, ~0ULL, ~0ULL }, inside = { 0, 0, 0 };
 	bool cycle = false;
 
 	*leaves = false;
 	for (guint s = first; s < t->stack->len; s++) {
 		uint32_t state = g_array_index(t->stack, uint32_t, s);
-		struct mover_set here = { 0, 0 };
+		struct mover_set here = { 0, 0, 0 };
 
 		for (uint32_t i = 0; i < of(r, state)->n; i++) {
 			const struct edge *e = edge_at(r, state, i);
@@ -83,8 +85,10 @@ static bool is_fair_cycle(struct tarjan *t, guint first, bool *leaves)
 		}
 		always.threads &= here.threads;
 		always.rules &= here.rules;
+		always.stores &= here.stores;
 	}
-	return cycle && !(always.threads & ~inside.threads) && !(always.rules & ~inside.rules);
+	return cycle && !(always.threads & ~inside.threads) && !(always.rules & ~inside.rules) &&
+	       !(always.stores & ~inside.stores);
 }
 
 static void end_component(struct tarjan *t, uint32_t state)

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness/finding.h"
 
+#include "harness/schedule.h"
+
 void finding_who(const struct vm *vm, struct move mv, char out[FINDING_NAME_MAX])
 {
-	if (mv.kind <= MOVE_STEP)
+	g_autoptr(GString) name = g_string_new(NULL);
+	struct lang_sched s;
+
+	if (mv.kind == MOVE_STORE) {
+		s = schedule_mover(vm, mv);
+		lang_print_mover(&s, name);
+		g_strlcpy(out, name->str, FINDING_NAME_MAX);
+	} else if (mv.kind <= MOVE_STEP)
 		moves_actor_name(vm, mv.who, out);
 	else if (mv.kind == MOVE_ACK)
 		(void)g_snprintf(out, FINDING_NAME_MAX, "ipi%u", mv.who);

@@ -37,9 +37,12 @@ struct finding_visitor {
 void finding_walk(const struct explore_cfg *cfg, const struct explore_finding *f,
 		  const struct finding_visitor *v, void *arg);
 
-enum { FINDING_NAME_MAX = 8 };
+enum { FINDING_NAME_MAX = 16 };
 
-/* finding_who() - "v0", "vmm0", "mm0"; "ipi0" for the interrupt to a vCPU, "rcu" for a grace period. */
+/*
+ * finding_who() - "v0", "vmm0", "mm0"; "ipi0" for the interrupt to a vCPU, "rcu" for a grace period,
+ * "store-vmm0" for a store that becomes visible.
+ */
 void finding_who(const struct vm *vm, struct move mv, char out[FINDING_NAME_MAX]);
 
 #endif

@@ -24,17 +24,20 @@ struct lang_grain schedule_grain(const struct vm *vm)
 struct lang_sched schedule_mover(const struct vm *vm, struct move mv)
 {
 	struct lang_sched s = { .mover = LANG_MOVER_RCU, .n = 1 };
+	bool store = mv.kind == MOVE_STORE, thread = store || mv.kind <= MOVE_STEP;
 
-	if (mv.kind == MOVE_ACK || (mv.kind <= MOVE_STEP && mv.who < vm->cfg->nr_vcpus)) {
-		s.mover = mv.kind == MOVE_ACK ? LANG_MOVER_ACK : LANG_MOVER_VCPU;
+	if (mv.kind == MOVE_ACK || (thread && mv.who < vm->cfg->nr_vcpus)) {
+		s.mover = mv.kind == MOVE_ACK ? LANG_MOVER_ACK
+			  : store             ? LANG_MOVER_STORE_VCPU
+					      : LANG_MOVER_VCPU;
 		s.who = mv.who;
-	} else if (mv.kind <= MOVE_STEP) {
-		s.mover = LANG_MOVER_VMM;
+	} else if (thread) {
+		s.mover = store ? LANG_MOVER_STORE_VMM : LANG_MOVER_VMM;
 		while (s.who < vm->cfg->nr_vmms && vm_vmm_thread(vm, s.who) != mv.who)
 			s.who++;
 		if (s.who < vm->cfg->nr_vmms)
 			return s;
-		s.mover = LANG_MOVER_MM;
+		s.mover = store ? LANG_MOVER_STORE_MM : LANG_MOVER_MM;
 		for (s.who = 0; vm_mm_thread(vm, s.who) != mv.who;)
 			s.who++;
 	}
@@ -124,6 +127,8 @@ static bool find_move(const struct schedule_walk *w, struct move *out)
 		can++;
 		if (s->line && (list[i].kind != MOVE_LINE || list[i].k + 1U != s->line))
 			continue;
+		if (list[i].kind == MOVE_STORE && list[i].k != s->pick)
+			continue;
 		*out = list[i];
 		fit++;
 	}
@@ -141,7 +146,10 @@ static bool find_move(const struct schedule_walk *w, struct move *out)
 			      g_strdup_printf("line=%" G_GUINT64_FORMAT, s->line));
 	if (fit > 1)
 		return misfit(w, g_strdup_printf("line=%s", choices), g_strdup("none"));
-	if (s->pick && out->kind != MOVE_STEP)
+	if (!fit)
+		return misfit(w, g_strdup("pick= of a store that can become visible"),
+			      g_strdup_printf("pick=%" G_GUINT64_FORMAT, s->pick));
+	if (s->pick && out->kind == MOVE_LINE)
 		return misfit(w, g_strdup("no pick= where a line begins"),
 			      g_strdup_printf("pick=%" G_GUINT64_FORMAT, s->pick));
 	if (out->kind == MOVE_STEP)
@@ -163,7 +171,7 @@ static bool make_move(struct schedule_walk *w)
 	t.line = moves_line(w->start.moves, w->before, t.mv);
 	if (!moves_make(w->start.moves, &w->c, t.mv, w->error))
 		return false;
-	if (s->pick && s->pick >= w->c.pick_of)
+	if (t.mv.kind == MOVE_STEP && s->pick && s->pick >= w->c.pick_of)
 		return misfit(w, g_strdup_printf("pick= below %d", MAX(w->c.pick_of, 1)),
 			      g_strdup_printf("pick=%" G_GUINT64_FORMAT, s->pick));
 	if (*s->at && w->number == s->n && g_strcmp0(w->c.label, s->at) != 0)

@@ -60,7 +60,7 @@ static void add_move(struct writer *w, struct ctx *c, struct move mv)
 
 	if (mv.kind == MOVE_LINE && has_choice(w, mv))
 		s.line = mv.k + 1U;
-	if (mv.kind == MOVE_STEP)
+	if (mv.kind == MOVE_STEP || mv.kind == MOVE_STORE)
 		s.pick = mv.k;
 	if (mv.kind == MOVE_LINE || !is_more(&w->pending, &s)) {
 		flush(w);

@@ -491,6 +491,80 @@ static void diff_host(struct diff *d)
 	}
 }
 
+/* ---- stores and loads out of turn ------------------------------------------------------------ */
+
+/* "map+offset" of a place in host memory. */
+static void place_text(const struct vm *vm, hva_t hva, char *out)
+{
+	struct host_view v = hostmm_view(vm, hva);
+
+	g_snprintf(out, TEXT_MAX, "%s+" HEX, vm->st->maps[v.map].name,
+		   v.page << vm->cfg->geom.page_shift);
+}
+
+static void store_text(const struct vm *vm, const struct mem_store *s, char *out)
+{
+	char place[TEXT_MAX];
+
+	if (s->kind == MEM_STORE_DATA) {
+		place_text(vm, s->at, place);
+		g_snprintf(out, TEXT_MAX, "data of %s", place);
+	} else {
+		g_snprintf(out, TEXT_MAX, "bits " HEX " = %u%s", s->mask, s->value,
+			   s->release ? " (release)" : "");
+	}
+}
+
+static unsigned int nr_stores(const struct vm *vm, uint32_t a)
+{
+	unsigned int n = 0;
+
+	while (n < MEM_STORES && vm->mem[a].stores[n].kind)
+		n++;
+	return n;
+}
+
+static void diff_stores(struct diff *d, uint32_t a)
+{
+	unsigned int was = nr_stores(d->a, a), is = nr_stores(d->b, a);
+	bool one = d->m->mv.kind == MOVE_STORE;
+	char text[TEXT_MAX];
+
+	for (unsigned int i = one ? d->m->mv.k : 0;
+	     is < was && i < (one ? d->m->mv.k + 1U : was - is); i++) {
+		store_text(d->a, &d->a->mem[a].stores[i], text);
+		say(d, true, "others see it: %s", text);
+	}
+	for (unsigned int i = was; i < is; i++) {
+		store_text(d->b, &d->b->mem[a].stores[i], text);
+		say(d, true, "into the store buffer: %s", text);
+	}
+}
+
+static void diff_ahead(struct diff *d, uint32_t v)
+{
+	const struct mem_ahead *was = &d->a->mem[v].ahead, *is = &d->b->mem[v].ahead;
+	char text[TEXT_MAX];
+
+	if (was->used == is->used)
+		return;
+	place_text(d->b, was->used ? was->hva : is->hva, text);
+	say(d, true,
+	    is->used ? "loads ahead of its turn: data of %s"
+		     : "no longer holds what it loaded ahead: data of %s",
+	    text);
+}
+
+static void diff_mem(struct diff *d)
+{
+	if (vm_cfg_mem(d->b->cfg) == MEM_SC)
+		return;
+	for (uint32_t a = 0; a < d->b->nr_actors; a++)
+		diff_stores(d, a);
+	for (uint32_t v = 0; v < d->b->cfg->nr_vcpus; v++)
+		diff_ahead(d, v);
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 void story_diff(const struct finding_move *m, struct story_diff *out)
@@ -504,6 +578,7 @@ void story_diff(const struct finding_move *m, struct story_diff *out)
 		diff_slots_of(&d, as);
 	diff_entries(&d);
 	diff_host(&d);
+	diff_mem(&d);
 	diff_vcpus(&d);
 	for (uint32_t v = 0; v < m->after->cfg->nr_vcpus; v++)
 		diff_tlb(&d, v);

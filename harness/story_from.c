@@ -138,6 +138,8 @@ static void label_text(const struct finding_move *m, GString *out)
 		g_string_append_printf(out, "grace period %s",
 				       m->before->st->grace ? "ends: table pages are freed"
 							    : "begins");
+	else if (m->mv.kind == MOVE_STORE)
+		g_string_append(out, "store buffer");
 	else if (m->ends && c->ret < 0)
 		g_string_append_printf(out, "returns -%s", lang_errno_name(c->ret));
 	else if (m->ends)

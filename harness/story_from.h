@@ -15,7 +15,8 @@
  * @f: the finding
  *
  * Steps of one actor that stand together are one as long as nothing happens that others could see. An
- * interrupt is a step of the vCPU that it reaches, a grace period one of "rcu".
+ * interrupt is a step of the vCPU that it reaches, a grace period one of "rcu", a store that becomes visible one of
+ * the thread whose it is.
  *
  * Return: caller owns.
  */

@@ -35,6 +35,7 @@ enum region {
 	X(scratch, struct scratch, REGION_STATE, vm_cfg_actors(c))                                 \
 	X(ops, struct op, REGION_STATE, vm_cfg_actors(c))                                          \
 	X(progress, struct progress, REGION_STATE, c->free_order ? vm_cfg_actors(c) : 0)           \
+	X(mem, struct mem_thread, REGION_STATE, vm_cfg_mem(c) ? vm_cfg_actors(c) : 0)              \
 	X(vcpus, struct vcpu, REGION_STATE, c->nr_vcpus)                                           \
 	X(slots, struct memslot, REGION_STATE, memslot_objects(&c->limits))                        \
 	X(set_ids, uint16_t, REGION_STATE, 4ULL * c->limits.nr_slots)                              \

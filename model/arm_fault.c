@@ -7,6 +7,7 @@
 #include "model/arm.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
+#include "model/mem.h"
 #include "model/userfault.h"
 
 static bool is_write(const struct l_fault *f)
@@ -45,6 +46,8 @@ PROC(arm_abort)
 	c->work.fault_dispatch++;
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, 0, f->gfn);
+	if (f->slot && !is_write(f))
+		mem_load_ahead(c, memslot_hva(c->vm, f->slot, f->gfn));
 	STEP("guest_abort:slot");
 	if (!f->slot ||
 	    ((c->vm->slots[f->slot].flags & MEMSLOT_INVALID) &&
@@ -54,6 +57,8 @@ PROC(arm_abort)
 		RETURN(RET_PF_EMULATE);
 	}
 	CALL_WITH(P_user_mem_abort, f);
+	if (c->me->ret != 0)
+		mem_load_over(c); /* nothing was mapped: it begins anew */
 	srcu_exit(c);
 	RETURN(c->me->ret == -EAGAIN       ? RET_PF_RETRY
 	       : c->me->ret < 0            ? c->me->ret
@@ -240,6 +245,8 @@ PROC(s2_fault)
 					 .a = c->vm->scratch[c->me_nr].s2.access });
 		CALL(P_s2_op, l_req, 0);
 	}
+	/* DSB ISHST [KVM v6.12 hyp/pgtable.c: kvm_pgtable_stage2_map; of a TLBI in tlb.c] */
+	mem_barrier(c, MEM_MAP_DSB);
 	c->vm->scratch[c->me_nr].s2 = (struct s2_op){ 0 };
 	RETURN(c->me->ret);
 	END;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/engine.h"
 
+#include "model/mem.h"
 #include "model/procs.h"
 
 const struct proc_desc procs[NR_PROCS] = {
@@ -132,6 +133,7 @@ void lock_drop_write(struct ctx *c, enum obj o)
 	struct lock *l = &c->vm->st->lock[o];
 
 	g_assert(l->writer == (int32_t)c->me_nr + 1);
+	mem_drain(c);
 	l->writer = 0;
 	wake(c, (uint16_t)o);
 	c->work.lock_write_op++;
@@ -143,6 +145,7 @@ void lock_drop_read(struct ctx *c, enum obj o)
 	struct lock *l = &c->vm->st->lock[o];
 
 	g_assert(l->readers > 0);
+	mem_drain(c);
 	l->readers--;
 	wake(c, (uint16_t)o);
 	c->work.lock_op++;
@@ -165,6 +168,7 @@ void srcu_enter(struct ctx *c)
 	struct epoch *e = &c->vm->st->srcu;
 
 	g_assert(!(c->me->flags & ACTOR_SRCU));
+	mem_drain(c);
 	c->me->flags |= ACTOR_SRCU;
 	c->me->srcu_side = e->idx;
 	e->count[e->idx]++;
@@ -175,6 +179,8 @@ void srcu_exit(struct ctx *c)
 	struct epoch *e = &c->vm->st->srcu;
 
 	g_assert(c->me->flags & ACTOR_SRCU);
+	mem_drain(c);
+	mem_barrier(c, MEM_SRCU_MB);
 	c->me->flags &= (uint16_t)~ACTOR_SRCU;
 	e->count[c->me->srcu_side]--;
 	c->me->srcu_side = 0;

@@ -16,6 +16,7 @@
  * vol. 3C: VM exits and INVEPT are serialising].
  */
 #include "mmu/x86_pt.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/userfault.h"
@@ -32,6 +33,7 @@ static uint32_t root_of(const struct ctx *c)
 	return c->vm->st->roots[c->vm->vcpus[c->me_nr].root - 1].table;
 }
 
+/* The access has its data: loaded ahead of its turn, or now. */
 static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsigned int height)
 {
 	const struct pt *pt = &c->vm->pt;
@@ -42,6 +44,7 @@ static void retire(struct ctx *c, const struct hw_cursor *cur, pte_t leaf, unsig
 				.gfn = cur->gfn,
 				.n = height,
 				.pfn = pte_pfn(pt->fmt, leaf) + inside });
+	mem_load_over(c);
 }
 
 /* Does memory have the entry that the CPU holds? */

@@ -3,6 +3,7 @@
 
 #include "mmu/s2_pte.h"
 #include "model/hostmm.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/vcpu.h"
@@ -59,6 +60,8 @@ uint64_t inv_applies(const struct vm_cfg *cfg)
 	for (unsigned int i = 1; i < NR_INVS; i++)
 		if (rows[i].arch & (cfg->rules.arch == PT_X86 ? INV_X86 : INV_ARM))
 			mask |= BIT(i);
+	if (vm_cfg_mem(cfg) == MEM_SC)
+		mask &= ~BIT(INV_DATA); /* nothing is older than anything */
 	return mask;
 }
 
@@ -291,8 +294,8 @@ static uint64_t slot_contents(const struct vm *vm, const struct lang_region *r)
 	return s ? (uint64_t)vm->slots[s].bitmap << 32 | vm->slots[s].flags : 0;
 }
 
-/* Pages whose userfault bit is 1 in the bitmap that a region line names; bits of gfns. */
-static uint64_t uf_bits(const struct vm *vm, const struct op *op)
+/* Pages whose userfault bit is 1, as the actor sees it, in the bitmap that its region line names; bits of gfns. */
+static uint64_t uf_bits(const struct vm *vm, uint32_t actor, const struct op *op)
 {
 	gfn_t base = gpa_to_gfn(&vm->cfg->geom, op->gpa);
 	uint64_t pages = op->size >> vm->cfg->geom.page_shift, bits = 0;
@@ -300,13 +303,14 @@ static uint64_t uf_bits(const struct vm *vm, const struct op *op)
 	if (!(op->flags & MEM_USERFAULT) || !op->uf_bitmap)
 		return 0;
 	for (uint64_t p = 0; p < pages; p++)
-		if (vm->words[op->uf_bitmap + p / 64] >> (p % 64) & 1)
+		if (mem_own_word(vm, actor, op->uf_bitmap + (uint32_t)(p / 64)) >> (p % 64) & 1)
 			bits |= ghost_bit(base + p);
 	return bits;
 }
 
-/* Pages whose bit is 1 in the bitmap of a slot that has USERFAULT. */
-static uint64_t set_bits(const struct vm *vm, uint32_t id)
+/* Pages whose bit is 1, as the actor sees it, in the bitmap of a slot that has USERFAULT. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): an actor, a slot as ioctls name it */
+static uint64_t set_bits(const struct vm *vm, uint32_t actor, uint32_t id)
 {
 	unsigned int as = id >> 16;
 	const struct memslot *s =
@@ -314,7 +318,7 @@ static uint64_t set_bits(const struct vm *vm, uint32_t id)
 	uint64_t bits = 0;
 
 	for (uint64_t p = 0; s->uf_bitmap && p < s->npages; p++)
-		if (vm->words[s->uf_bitmap + p / 64] >> (p % 64) & 1)
+		if (mem_own_word(vm, actor, s->uf_bitmap + (uint32_t)(p / 64)) >> (p % 64) & 1)
 			bits |= ghost_bit(s->base_gfn + p);
 	return bits;
 }
@@ -342,7 +346,7 @@ static void ghost_begin(struct transition *t)
 		return;
 	}
 	if (l->kind == LANG_OP_RESCAN)
-		gl->uf_before = set_bits(t->before, l->u.log.slot);
+		gl->uf_before = set_bits(t->before, t->mv.who, l->u.log.slot);
 	if (l->kind != LANG_OP_SET_REGION)
 		return;
 	slot = slot_bits(t->before, r);
@@ -352,7 +356,8 @@ static void ghost_begin(struct transition *t)
 	gl->target = ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
 				r->size >> t->after->cfg->geom.page_shift);
 	g->removed &= ~gl->target;
-	gl->uf_before = has_uf(t->before, r) ? 0 : uf_bits(t->before, &t->after->ops[t->mv.who]);
+	gl->uf_before =
+		has_uf(t->before, r) ? 0 : uf_bits(t->before, t->mv.who, &t->after->ops[t->mv.who]);
 	if (!(r->flags & MEM_USERFAULT) || r->size == 0) {
 		g->uf_armed &= ~slot;
 		g->uf_on &= ~slot;
@@ -436,7 +441,7 @@ static void ghost_end(struct transition *t)
 	} else if (l->kind == LANG_OP_USER_BIT && t->after->cfg->rules.uf_uapi == UAPI_ATTR_RFC) {
 		for (uint32_t s = 1; s < memslot_objects(&t->after->cfg->limits); s++)
 			if (t->after->slots[s].in_use)
-				g->uf_armed |= set_bits(t->after,
+				g->uf_armed |= set_bits(t->after, t->mv.who,
 							(uint32_t)t->after->slots[s].as_id << 16 |
 								t->after->slots[s].id);
 	}
@@ -451,21 +456,32 @@ static bool any_armed(const struct vm *vm)
 	return bits != 0;
 }
 
+/* Pages whose bit is 0, for everybody or, with its own stores, for one actor; bits of gfns. */
+static uint64_t clear_bits(const struct vm *vm, const uint32_t *actor)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t s = 1; s < memslot_objects(&vm->cfg->limits); s++) {
+		const struct memslot *m = &vm->slots[s];
+
+		for (uint64_t p = 0; m->in_use && m->uf_bitmap && p < m->npages; p++) {
+			uint32_t at = m->uf_bitmap + (uint32_t)(p / 64);
+
+			if (!((actor ? mem_own_word(vm, *actor, at) : vm->words[at]) >> (p % 64) &
+			      1))
+				bits |= ghost_bit(m->base_gfn + p);
+		}
+	}
+	return bits;
+}
+
 /* User space clears bits, by a line or in answer to an exit: pages that trap no longer. */
 static void ghost_user_bits(struct transition *t)
 {
-	uint64_t not_armed = 0;
-
-	for (uint32_t s = 1; s < memslot_objects(&t->after->cfg->limits); s++) {
-		const struct memslot *m = &t->after->slots[s];
-
-		for (uint64_t p = 0; m->in_use && m->uf_bitmap && p < m->npages; p++)
-			if (!(t->after->words[m->uf_bitmap + p / 64] >> (p % 64) & 1))
-				not_armed |= ghost_bit(m->base_gfn + p);
-	}
-	t->after->ghost->uf_armed &= ~not_armed;
+	t->after->ghost->uf_armed &= ~clear_bits(t->after, NULL);
 	for (uint32_t a = 0; a < t->after->nr_actors; a++)
-		t->after->ghost_line[a].uf_before &= ~not_armed;
+		if (t->after->ghost_line[a].uf_before)
+			t->after->ghost_line[a].uf_before &= ~clear_bits(t->after, &a);
 }
 
 static void ghost_note(struct transition *t, const struct note *n)

@@ -2,6 +2,7 @@
 /* Invariants of accesses that complete, and of harvests, which must not miss one. */
 #include "model/hostmm.h"
 #include "model/inv.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/vcpu.h"
@@ -22,6 +23,17 @@ bool inv_uf(const struct transition *t, struct witness *w)
 	       inv_fail(w, n->gfn,
 			"an access completed to a page whose userfault bit has been 1 since before "
 			"USERFAULT was set");
+}
+
+bool inv_data(const struct transition *t, struct witness *w)
+{
+	const struct note *n = inv_retired(t);
+	uint32_t slot = n ? memslot_find(t->before, t->before->vcpus[t->mv.who].as_id, n->gfn) : 0;
+
+	return !slot || !mem_is_stale(t->before, t->mv.who, memslot_hva(t->before, slot, n->gfn)) ||
+	       inv_fail(w, n->gfn,
+			"an access completed with data older than what was written before the "
+			"userfault bit was cleared, which was seen");
 }
 
 bool inv_slot(const struct transition *t, struct witness *w)

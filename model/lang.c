@@ -340,6 +340,9 @@ static const struct {
 	[LANG_MOVER_VCPU] = { "v", LANG_VCPUS_MAX },
 	[LANG_MOVER_VMM] = { "vmm", LANG_THREADS_MAX },
 	[LANG_MOVER_MM] = { "mm", LANG_THREADS_MAX },
+	[LANG_MOVER_STORE_VCPU] = { "store-v", LANG_VCPUS_MAX },
+	[LANG_MOVER_STORE_VMM] = { "store-vmm", LANG_THREADS_MAX },
+	[LANG_MOVER_STORE_MM] = { "store-mm", LANG_THREADS_MAX },
 	[LANG_MOVER_ACK] = { "ack", LANG_VCPUS_MAX },
 	[LANG_MOVER_RCU] = { "rcu", 0 },
 };

@@ -305,12 +305,15 @@ struct lang_grain {
 
 /* Who can move. */
 enum lang_mover {
-	LANG_MOVER_VCPU, /* v0 */
-	LANG_MOVER_VMM,  /* vmm0: a thread of the VMM */
-	LANG_MOVER_MM,   /* mm0: a thread of the host's mm */
-	LANG_MOVER_ACK,  /* ack0: the interrupt sent to vCPU 0 arrives */
-	LANG_MOVER_RCU,  /* rcu: a grace period begins, or ends */
-	LANG_MOVERS,     /* how many there are */
+	LANG_MOVER_VCPU,       /* v0 */
+	LANG_MOVER_VMM,        /* vmm0: a thread of the VMM */
+	LANG_MOVER_MM,         /* mm0: a thread of the host's mm */
+	LANG_MOVER_STORE_VCPU, /* store-v0: one of its stores becomes visible */
+	LANG_MOVER_STORE_VMM,  /* store-vmm0 */
+	LANG_MOVER_STORE_MM,   /* store-mm0 */
+	LANG_MOVER_ACK,        /* ack0: the interrupt sent to vCPU 0 arrives */
+	LANG_MOVER_RCU,        /* rcu: a grace period begins, or ends */
+	LANG_MOVERS,           /* how many there are */
 };
 
 /* Moves of one mover. */

@@ -488,6 +488,11 @@ static bool check_sched(const struct lang_ctx *c, const struct lang_sched *s)
 {
 	const char *key = s->line ? "line=" : s->pick ? "pick=" : *s->at ? "at=" : NULL;
 
+	if (s->mover >= LANG_MOVER_STORE_VCPU && s->mover <= LANG_MOVER_STORE_MM &&
+	    (s->line || *s->at))
+		return lang_fail(c, LANG_ERROR_WORD,
+				 s->line ? "line=" : "at=", "n= or pick= alone after a store",
+				 "key of 'sched'");
 	if (key && s->mover >= LANG_MOVER_ACK)
 		return lang_fail(c, LANG_ERROR_WORD, key, "n= alone after ack or rcu",
 				 "key of 'sched'");
@@ -534,7 +539,8 @@ static bool parse_mover(const struct lang_ctx *c, struct lang_line *out, char *c
 		return true;
 	return lang_fail(c, nr_words > 1 ? LANG_ERROR_WORD : LANG_ERROR_MISSING,
 			 nr_words > 1 ? words[1] : NULL,
-			 "v0 to v61, vmm0 to vmm7, mm0 to mm7, ack0 to ack61 or rcu",
+			 "v0 to v61, vmm0 to vmm7, mm0 to mm7, store- and one of these, ack0 to "
+			 "ack61 or rcu",
 			 "mover of 'sched'");
 }
 

@@ -3,6 +3,7 @@
 
 #include "model/host_op.h"
 #include "model/hostmm.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/set_region.h"
@@ -310,10 +311,15 @@ static bool start_user_bit(struct lines *s, const struct lang_user_bit *b, uint3
 			    sizeof(struct l_range));
 		return true;
 	}
-	for (uint64_t p = b->page; p < b->page + b->n; p++) {
-		uint64_t *word = &s->vm->words[words + p / 64];
+	for (uint64_t p = b->page; p < b->page + b->n;) {
+		uint64_t n = min_u64(64 - p % 64, b->page + b->n - p);
 
-		*word = b->value ? *word | BIT(p % 64) : *word & ~BIT(p % 64);
+		mem_store_bits(s->vm, a,
+			       &(struct mem_bits){ .word = words + (uint32_t)(p / 64),
+						   .mask = (n == 64 ? ~0ULL : BIT(n) - 1) << p % 64,
+						   .value = b->value,
+						   .release = b->order == LANG_ORDER_RELEASE });
+		p += n;
 	}
 	return true;
 }
@@ -324,12 +330,19 @@ static uint32_t thread_of(const struct lang_line *l, uint32_t threads)
 	return l->when.by < threads ? (uint32_t)l->when.by : 0;
 }
 
-void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms)
+/* Where stores have an order, user space's accesses to pages are of the threads that set and clear bits. */
+static bool is_of_mm(const struct lang_line *l, bool mem)
+{
+	return l->kind >= LANG_HOST_MAP && l->kind <= LANG_HOST_AGE &&
+	       !(mem && l->kind == LANG_HOST_TOUCH);
+}
+
+void lines_threads(const GPtrArray *lines, bool mem, uint32_t *vmms, uint32_t *mms)
 {
 	*vmms = *mms = 1;
 	for (guint i = 0; i < lines->len; i++) {
 		const struct lang_line *l = g_ptr_array_index(lines, i);
-		bool mm = l->kind >= LANG_HOST_MAP && l->kind <= LANG_HOST_AGE;
+		bool mm = is_of_mm(l, mem);
 
 		*(mm ? mms : vmms) = max_u32(*(mm ? mms : vmms), (uint32_t)l->when.by + 1);
 	}
@@ -354,6 +367,8 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
+		if (!is_of_mm(l, vm_cfg_mem(s->vm->cfg) != MEM_SC))
+			return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 		return BIT(vm_mm_thread(s->vm, thread_of(l, s->vm->cfg->nr_mms)));
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:

@@ -32,7 +32,10 @@ struct lines {
 	struct uf_bitmap bitmaps[NR_BITMAPS];
 };
 
-/* lines_actors() - who the line is for, a bit an actor: vCPUs, the VMM or the host mm; 0 nobody. */
+/*
+ * lines_actors() - who the line is for, a bit an actor: vCPUs, the VMM or the host mm; 0 nobody.
+ * With a memory model `host touch` is the VMM's: what it writes is ordered with the bits that it clears.
+ */
 uint64_t lines_actors(const struct lines *s, const struct lang_line *l);
 
 /**
@@ -45,8 +48,11 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 /* lines_finish() - after the actor became idle: gives back what the line took; what the call returned. */
 int lines_finish(struct lines *s, uint32_t actor);
 
-/* lines_threads() - how many threads of VMM and host mm the lines (struct lang_line *) name, at least 1. */
-void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms);
+/*
+ * lines_threads() - how many threads of VMM and host mm the lines (struct lang_line *) name, at least 1.
+ * @mem: there is a memory model, see lines_actors().
+ */
+void lines_threads(const GPtrArray *lines, bool mem, uint32_t *vmms, uint32_t *mms);
 
 /* lines_name() - makes what a line names, so that lines_start() of it makes nothing new. */
 void lines_name(struct lines *s, const struct lang_line *l);

@@ -2,6 +2,7 @@
 #include "model/moves.h"
 
 #include "model/kick.h"
+#include "model/mem.h"
 
 G_DEFINE_QUARK(s2_moves_error, moves_error)
 
@@ -250,12 +251,16 @@ unsigned int moves_list(const struct moves *m, const struct vm *vm, struct move 
 			out[n++] = (struct move){ MOVE_LINE, (uint8_t)a,
 						  (uint8_t)__builtin_ctzll(can) };
 	}
-	g_assert(n + vm->cfg->nr_vcpus + 1 < MOVES_MAX);
+	g_assert(n + vm->cfg->nr_vcpus + 1 + vm->nr_actors * MEM_STORES < MOVES_MAX);
 	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++)
 		if (ack_rule_enabled(vm, v))
 			out[n++] = (struct move){ MOVE_ACK, (uint8_t)v, 0 };
 	if (rcu_rule_enabled(vm))
 		out[n++] = (struct move){ MOVE_RCU, 0, 0 };
+	for (uint32_t a = 0; a < vm->nr_actors; a++)
+		for (uint32_t can = mem_visible_next(vm, a); can; can &= can - 1)
+			out[n++] = (struct move){ MOVE_STORE, (uint8_t)a,
+						  (uint8_t)__builtin_ctz(can) };
 	return n;
 }
 
@@ -337,6 +342,9 @@ bool moves_make(const struct moves *m, struct ctx *c, struct move mv, GError **e
 	case MOVE_RCU:
 		rcu_rule(c);
 		return true;
+	case MOVE_STORE:
+		mem_commit(c->vm, mv.who, mv.k);
+		return true;
 	case NR_MOVE_KINDS:
 		break;
 	}
@@ -347,6 +355,9 @@ struct move moves_in_order(const struct vm *vm, const struct move *list, unsigne
 {
 	unsigned int best = 0;
 
+	/* last in the list; lines in order see what the ones before have stored */
+	if (list[n - 1].kind == MOVE_STORE)
+		return list[n - 1];
 	for (unsigned int i = 0; i < n; i++) {
 		/* the line's own actor, which is the one that does not wait; then rules; then who can */
 		if (list[i].kind == MOVE_LINE ||

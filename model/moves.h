@@ -25,10 +25,11 @@ enum {
 };
 
 enum move_kind {
-	MOVE_LINE, /* actor .who begins line .k of its block */
-	MOVE_STEP, /* actor .who runs to its next boundary; .k answers its pick() */
-	MOVE_ACK,  /* the interrupt sent to vCPU .who arrives, and it leaves the guest */
-	MOVE_RCU,  /* a grace period begins, or ends */
+	MOVE_LINE,  /* actor .who begins line .k of its block */
+	MOVE_STEP,  /* actor .who runs to its next boundary; .k answers its pick() */
+	MOVE_ACK,   /* the interrupt sent to vCPU .who arrives, and it leaves the guest */
+	MOVE_RCU,   /* a grace period begins, or ends */
+	MOVE_STORE, /* store .k of actor .who's buffer becomes visible, see mem.h */
 	NR_MOVE_KINDS,
 };
 

@@ -11,6 +11,7 @@
 #include "model/host_op.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 
@@ -302,6 +303,8 @@ PROC(host_touch)
 		if (hostmm_fault(c->vm, f->at, c->vm->ops[c->me_nr].access == ACC_W) == HF_NONE) {
 			if (f->cut == HOST_TOUCH && c->vm->ops[c->me_nr].access == ACC_W)
 				hostmm_write(c->vm, f->at);
+			if (f->cut == HOST_TOUCH && c->vm->ops[c->me_nr].access == ACC_W)
+				mem_store_data(c->vm, c->me_nr, f->at);
 			continue;
 		}
 		CALL(P_gup, l_gup, .hva = f->at, .write = c->vm->ops[c->me_nr].access == ACC_W);
@@ -310,6 +313,8 @@ PROC(host_touch)
 			RETURN(f->cut == HOST_TOUCH            ? c->me->ret
 			       : hostmm_view(c->vm, f->at).vma ? -EINVAL
 							       : -ENOMEM);
+		if (f->cut == HOST_TOUCH && c->vm->ops[c->me_nr].access == ACC_W)
+			mem_store_data(c->vm, c->me_nr, f->at);
 	}
 	RETURN(0);
 	END;

@@ -82,6 +82,13 @@ enum uf_uapi {
 	UAPI_RESCAN,          /* as any-toggle, and an ioctl that has the bitmap read again */
 };
 
+/* How a fault loads the word of the userfault bitmap. */
+enum uf_read {
+	UF_READ_PLAIN,   /* __get_user of one word (v3) */
+	UF_READ_COPY,    /* copy_from_user of one word (v1, v2): plain loads, too */
+	UF_READ_ACQUIRE, /* a load-acquire, as a user space that stores with release would have it */
+};
+
 enum uf_read_error {
 	UF_ERR_BARE,         /* plain -EFAULT */
 	UF_ERR_AS_USERFAULT, /* labelled as a userfault exit (arm64 v1, v2) */
@@ -241,6 +248,7 @@ struct rules {
 	uint8_t uf_inval;         /* enum uf_invalidate */
 	uint8_t uf_uapi;          /* enum uf_uapi */
 	uint8_t uf_prefetch;      /* enum uf_prefetch */
+	uint8_t uf_read;          /* enum uf_read */
 	uint8_t uf_read_error;    /* enum uf_read_error */
 	uint8_t uf_size;          /* enum uf_size_rule */
 	bool uf_null_is_off;      /* a NULL bitmap means no userfault (v1, v2: WARN) */

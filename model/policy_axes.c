@@ -96,6 +96,7 @@ static void uf_none(struct rules *r)
 	r->commit = r->commit_base;
 	r->uf_inval = UF_INV_NONE;
 	r->uf_size = UF_SIZE_FAULTIN;
+	r->uf_read = UF_READ_PLAIN;
 	r->uf_read_error = UF_ERR_BARE;
 	r->uf_null_is_off = r->uf_validate_pointer = false;
 	if (r->recovery == REC_UNMAP_ALL)
@@ -122,6 +123,7 @@ static void uf_generic(struct rules *r, enum commit_hook hook, enum uf_invalidat
 static void uf_x86_v2(struct rules *r)
 {
 	uf_on(r, COMMIT_X86_UF_V2);
+	r->uf_read = UF_READ_COPY;
 	r->uf_null_is_off = true;
 }
 
@@ -145,6 +147,7 @@ static void uf_arm_v1(struct rules *r)
 	uf_on(r, COMMIT_ARM_UF_V1);
 	r->recovery = REC_UNMAP_ALL;
 	r->uf_null_is_off = true;
+	r->uf_read = UF_READ_COPY;
 	r->uf_read_error = UF_ERR_AS_USERFAULT;
 	r->uf_validate_pointer = false;
 }
@@ -152,6 +155,7 @@ static void uf_arm_v1(struct rules *r)
 static void uf_arm_james_v2(struct rules *r)
 {
 	uf_on(r, COMMIT_ARM_JAMES_V2);
+	r->uf_read = UF_READ_COPY;
 	r->uf_null_is_off = true;
 	r->uf_read_error = UF_ERR_AS_USERFAULT;
 }
@@ -259,6 +263,7 @@ const struct axis policy_axes[] = {
 	{ "userfault", AXIS_POLICY, { OF(commit), OF(allowed_flags) }, 2 },
 	{ "uapi", AXIS_POLICY, { 0 }, 0 },
 	{ "invalidate", AXIS_POLICY, { 0 }, 0 },
+	{ "bitmap-read", AXIS_POLICY, { 0 }, 0 },
 	{ "read-error", AXIS_POLICY, { 0 }, 0 },
 	{ "size", AXIS_POLICY, { 0 }, 0 },
 	{ "prefetch", AXIS_POLICY, { 0 }, 0 },
@@ -356,6 +361,12 @@ const struct variant policy_variants[] = {
 	   "generic commit zaps the pages whose bit is 1"),
 	IS("invalidate", "inv-before-swap", ON_BOTH, uf_inval, UF_INV_BEFORE_SWAP,
 	   "the slot is zapped before the new flags are published (negative control)"),
+	IS("bitmap-read", "read-copy", ON_BOTH, uf_read, UF_READ_COPY,
+	   "copy_from_user of one word, which orders nothing (v1, v2)"),
+	IS("bitmap-read", "read-plain", ON_BOTH, uf_read, UF_READ_PLAIN,
+	   "__get_user of one word, which orders nothing (v3)"),
+	IS("bitmap-read", "read-acquire", ON_BOTH, uf_read, UF_READ_ACQUIRE,
+	   "a load-acquire: loads behind it stay behind it"),
 	IS("read-error", "err-bare", ON_BOTH, uf_read_error, UF_ERR_BARE,
 	   "an unreadable bitmap is EFAULT without more"),
 	IS("read-error", "err-as-userfault", ON_BOTH, uf_read_error, UF_ERR_AS_USERFAULT,

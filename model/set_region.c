@@ -19,6 +19,7 @@
 
 #include "model/inject.h"
 #include "model/kick.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/track.h"
@@ -377,6 +378,7 @@ PROC(swap_active_memslots)
 	QUIET_STEP("swap_active_memslots:generation");
 	if (!injects(c, INJ_SKIP_NOTIFIER_WAIT))
 		AWAIT(W_ZERO, OBJ_MN_ACTIVE, 0);
+	mem_drain(c); /* rcu_assign_pointer() is a store-release */
 	c->vm->st->active[f->as] = !c->vm->st->active[f->as];
 	QUIET_STEP("swap_active_memslots:publish");
 	lock_drop_write(c, OBJ_SLOTS_ARCH_LOCK);

@@ -89,13 +89,29 @@ bool setup_is_refused(const struct lang_scenario *s, const struct vm_cfg *cfg)
 	       (s->arch == LANG_ARCH_ARM64 && r->arch != PT_ARM64);
 }
 
-static bool make_tlb(const struct lang_scenario *s, struct vm_cfg *cfg, GError **error)
+static bool set_mem(const struct lang_scenario *s, struct vm_cfg *cfg, GError **error)
 {
-	if (*s->mem && strcmp(s->mem, "tso") != 0) {
+	bool arm = cfg->rules.arch == PT_ARM64;
+
+	if (!*s->mem) {
+		cfg->mem = MEM_SC;
+	} else if (strcmp(s->mem, "tso") == 0) {
+		cfg->mem = MEM_TSO;
+	} else if (arm && strcmp(s->mem, "armlike") == 0) {
+		cfg->mem = MEM_ARMLIKE;
+	} else {
 		g_set_error(error, SETUP_ERROR, SETUP_ERROR_SCENARIO,
-			    "mem: expected tso, the only memory model so far, found '%s'", s->mem);
+			    "mem: expected tso%s, found '%s'",
+			    arm ? " or armlike"
+				: ", the only memory model of x86 (armlike is for arm64 policies)",
+			    s->mem);
 		return false;
 	}
+	return true;
+}
+
+static bool make_tlb(const struct lang_scenario *s, struct vm_cfg *cfg, GError **error)
+{
 	if (!*s->tlb || strcmp(s->tlb, "drop") == 0) {
 		cfg->tlb = tlb_cfg_drop(&cfg->geom);
 	} else if (strcmp(s->tlb, "set") == 0) {
@@ -149,7 +165,7 @@ bool setup_cfg(const struct lang_scenario *s, const char *policy, const struct k
 	cfg->code = s->code;
 	cfg->walk_budget = UINT32_MAX;
 	cfg->guest_budget = UINT32_MAX;
-	return make_tlb(s, cfg, error);
+	return set_mem(s, cfg, error) && make_tlb(s, cfg, error);
 }
 
 static uint32_t or_default(uint32_t asked, uint32_t otherwise)
@@ -171,7 +187,7 @@ void setup_free_order(struct vm_cfg *cfg, const GPtrArray *lines, const struct s
 		units += u;
 		pages += p;
 	}
-	lines_threads(lines, &cfg->nr_vmms, &cfg->nr_mms);
+	lines_threads(lines, cfg->mem != MEM_SC, &cfg->nr_vmms, &cfg->nr_mms);
 	cfg->limits = (struct vm_limits){
 		.nr_tables = or_default(scope->tables, SCOPE_TABLES),
 		.nr_slots = or_default(scope->slots, SCOPE_SLOTS),

@@ -5,6 +5,7 @@
 
 #include "model/hostmm.h"
 #include "model/inject.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/notifier.h"
 #include "model/procs.h"
@@ -33,7 +34,7 @@ static bool is_missing(const struct vm *vm, uint32_t slot, gfn_t gfn, bool write
 	       hostmm_fault(vm, memslot_hva(vm, slot, gfn), write) != HF_NONE;
 }
 
-int userfault_test(const struct ctx *c, uint32_t slot, gfn_t gfn, bool write)
+int userfault_test(struct ctx *c, uint32_t slot, gfn_t gfn, bool write)
 {
 	int bit;
 
@@ -42,16 +43,21 @@ int userfault_test(const struct ctx *c, uint32_t slot, gfn_t gfn, bool write)
 	if (injects(c, INJ_UF_IGNORED))
 		return 0;
 	bit = userfault_bit(c->vm, slot, gfn);
+	if (c->vm->slots[slot].flags & MEM_USERFAULT)
+		mem_bit_seen(c, memslot_hva(c->vm, slot, gfn), bit != 0);
 	return bit < 0 && c->rules->uf_read_error == UF_ERR_AS_USERFAULT ? 1 : bit;
 }
 
-void userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn)
+void userfault_clear(struct ctx *c, uint32_t slot, gfn_t gfn)
 {
-	const struct memslot *s = &vm->slots[slot];
+	const struct memslot *s = &c->vm->slots[slot];
 	uint64_t rel = gfn - s->base_gfn;
 
-	if (s->uf_bitmap && rel / 64 < words_len(vm, s->uf_bitmap))
-		vm->words[s->uf_bitmap + rel / 64] &= ~BIT(rel % 64);
+	if (s->uf_bitmap && rel / 64 < words_len(c->vm, s->uf_bitmap))
+		mem_store_bits(c->vm, c->me_nr,
+			       &(struct mem_bits){ .word = s->uf_bitmap + (uint32_t)(rel / 64),
+						   .mask = BIT(rel % 64),
+						   .release = true });
 }
 
 unsigned int userfault_max_height(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int max)
@@ -119,6 +125,7 @@ PROC(rescan_userfault)
 		RETURN(-ENOTTY);
 	AWAIT(W_LOCK_W, OBJ_SLOTS_LOCK, 0);
 	lock_take_write(c, OBJ_SLOTS_LOCK);
+	mem_drain(c); /* the bits that its caller has set are what it is about */
 	f->as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16);
 	f->slot = f->as < c->rules->nr_as
 			  ? memslot_by_id(c->vm, f->as, memslots_active(c->vm, f->as),
@@ -270,6 +277,8 @@ PROC(overlay_fault)
 	c->work.fault_dispatch++;
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (f->slot && !(f->err & PFERR_WRITE))
+		mem_load_ahead(c, memslot_hva(c->vm, f->slot, f->gfn));
 	STEP("overlay_fault:slot");
 	f->result = RET_PF_RETRY;
 	if (f->slot && c->vm->slots[f->slot].reap) {

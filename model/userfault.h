@@ -17,10 +17,10 @@
 int userfault_bit(const struct vm *vm, uint32_t slot, gfn_t gfn);
 
 /* userfault_test() - 0: a fault may go on, 1: user space is asked, or -EFAULT; as the rules say. */
-int userfault_test(const struct ctx *c, uint32_t slot, gfn_t gfn, bool write);
+int userfault_test(struct ctx *c, uint32_t slot, gfn_t gfn, bool write);
 
-/* userfault_clear() - user space clears the page's bit in the slot's bitmap. */
-void userfault_clear(struct vm *vm, uint32_t slot, gfn_t gfn);
+/* userfault_clear() - user space, as the acting thread, clears the page's bit with a store-release. */
+void userfault_clear(struct ctx *c, uint32_t slot, gfn_t gfn);
 
 /* userfault_max_height() - largest height up to @max at which no bit around @gfn is 1, if that counts. */
 unsigned int userfault_max_height(const struct vm *vm, uint32_t slot, gfn_t gfn, unsigned int max);

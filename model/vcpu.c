@@ -13,6 +13,7 @@
 #include "mmu/walk2d.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
+#include "model/mem.h"
 #include "model/memslots.h"
 #include "model/procs.h"
 #include "model/userfault.h"
@@ -320,6 +321,7 @@ PROC(vcpu_enter)
 		    (!c->vm->vcpus[c->me_nr].requests &&
 		     c->vm->vcpus[c->me_nr].mode == IN_GUEST_MODE)) {
 			c->work.guest_entry++;
+			mem_barrier(c, MEM_ENTRY_ISB);
 			RETURN(0);
 		}
 		vcpu_set_outside(c);
@@ -425,11 +427,13 @@ PROC(resolve_userfault)
 		RETURN(-ENOENT);
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = 1);
 	(void)gup_take(c);
+	if (c->me->ret == 0)
+		mem_store_data(c->vm, c->me_nr, memslot_hva(c->vm, f->slot, f->gfn));
 	STEP("user:fill");
 	/* the slot may be another one by now, or without a bitmap */
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	if (f->slot)
-		userfault_clear(c->vm, f->slot, f->gfn);
+		userfault_clear(c, f->slot, f->gfn);
 	RETURN(0);
 	END;
 }
@@ -536,6 +540,7 @@ PROC(guest_op)
 			srcu_enter(c);
 	}
 	c->vm->vcpus[c->me_nr].stop_spin = 0;
+	mem_load_over(c);
 	if (c->me->flags & ACTOR_SRCU)
 		srcu_exit(c);
 	RETURN(0);

@@ -38,6 +38,7 @@ enum {
 	PML_ENTRIES = 512,  /* of the hardware; an exploration may have fewer */
 	VM_MAX_THREADS = 8, /* VMM threads; threads of the host's mm */
 	GHOST_PAGES = 64,   /* gfns that the history of an exploration covers: a bit each */
+	MEM_STORES = 8,     /* of a thread that others do not see yet */
 };
 
 #define MEMSLOT_GEN_UPDATE_IN_PROGRESS BIT(63)
@@ -316,6 +317,44 @@ struct tracked {
 	uint64_t held; /* it counts in the slot's array [kvmgt: its protect table] */
 };
 
+/* ---- memory order (mem.h) -------------------------------------------------------------------- */
+
+enum mem_model {
+	MEM_SC, /* stores are visible at once, loads are in order */
+	MEM_TSO,
+	MEM_ARMLIKE,
+};
+
+enum mem_store_kind {
+	MEM_STORE_NONE,
+	MEM_STORE_DATA, /* of a page */
+	MEM_STORE_BITS, /* of a word of a userfault bitmap */
+};
+
+struct mem_store {
+	uint64_t at;   /* hva of the page; element of the words pool */
+	uint64_t mask; /* bits that change */
+	uint8_t kind;  /* enum mem_store_kind */
+	uint8_t value;
+	uint8_t release;
+	uint8_t due, promised; /* history, see mem.h */
+	uint8_t spare[3];
+};
+
+/* Data that a vCPU thread has loaded ahead of its turn. */
+struct mem_ahead {
+	hva_t hva;
+	uint8_t used;
+	uint8_t old, due, bad; /* history, see mem.h */
+	uint8_t spare[4];
+};
+
+/* An element an actor. */
+struct mem_thread {
+	struct mem_store stores[MEM_STORES]; /* in the order of the program */
+	struct mem_ahead ahead;
+};
+
 /* ---- roots and the VM ------------------------------------------------------------------------ */
 
 struct root {
@@ -438,6 +477,7 @@ struct vm_cfg {
 	bool hw_steps;            /* the hardware's walk of an access has boundaries */
 	bool lints;               /* explorations only: what cost lints need to know is kept */
 	bool free_order; /* the order of steps is free: struct progress and struct ghost exist */
+	uint8_t mem;     /* enum mem_model that is asked for; see vm_cfg_mem() */
 };
 
 /* The VM as steps see it: pointers into the arena, recomputed for each copy. */
@@ -461,12 +501,19 @@ struct vm {
 	struct progress *progress;     /* free_order only */
 	struct ghost *ghost;           /* free_order only */
 	struct ghost_line *ghost_line; /* free_order only */
+	struct mem_thread *mem;        /* where vm_cfg_mem() is not MEM_SC */
 	uint32_t nr_actors;            /* vCPUs, VMM, host mm, then their further threads */
 };
 
 static inline uint32_t vm_cfg_actors(const struct vm_cfg *c)
 {
 	return c->nr_vcpus + max_u32(c->nr_vmms, 1) + max_u32(c->nr_mms, 1);
+}
+
+/* The memory model that is in force: any but MEM_SC needs moves of its own. */
+static inline enum mem_model vm_cfg_mem(const struct vm_cfg *c)
+{
+	return c->free_order ? (enum mem_model)c->mem : MEM_SC;
 }
 
 static inline uint32_t vm_cfg_pml(const struct vm_cfg *c)

@@ -88,7 +88,7 @@ expect 2 '--level' conform --level 4x "$good"
 expect 2 'Missing argument for --policy' replay --policy
 expect 0 '' list policies
 prints 'x86-6.12'
-prints '  x86-uf-v2              x86-6.12    x86-uf-v2       inv-arch          size-4k-at-faultin'
+prints '  x86-uf-v2              x86-6.12    x86-uf-v2       inv-arch          read-copy    size-4k-at-faultin'
 prints '  all: machine=vhe uapi=any-toggle'
 expect 0 '' list axes
 prints '  page-track=pt-change+movefail'
@@ -107,6 +107,7 @@ cat >"$dir/diff" <<'END'
 +++ x86-uf-v3
 userfault     x86-uf-v2                  x86-uf-v3
 invalidate    inv-arch                   common-hook-v3
+bitmap-read   read-copy                  read-plain
 size          size-4k-at-faultin         size-4k-at-adjust
 END
 cmp -s "$dir/out" "$dir/diff" || complain "diff-policy prints something else: $(cat "$dir/out")"

@@ -20,6 +20,7 @@
 #define DELETE   "op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"
 #define UF       SLOT_AT "0x4000 flags=uf bitmap=b0\n"
 #define BIT_1    "op user_bit map=b0 page=0 value=1\n"
+#define FILLED   MAP "host touch map=m0+0x0 len=0x4000 mode=w\n"
 #define TWICE    WRITE " n=2 stride=0\n"
 #define AGAIN    WRITE " repeat=2\n"
 #define BOTH     WRITE " n=2\n"
@@ -176,6 +177,9 @@ static const struct broken broken[] = {
 	{ "skip-yield-flush", EPT, NULL, MAP SLOT("none") BOTH PAR TWICE DISCARD2
 	  "host madvise map=m0+0x0 len=0x1000 advice=dontneed by=1\n" JOIN, "I25" },
 	{ "uf-ignored", V3 " x86-uf-v2 " SEAN, NULL, UF_SET, NULL },
+	{ "loads-unordered", SEAN " arm64-james-v2", "mem=armlike", FILLED BIT_1 UF PAR
+	  "guest read vcpu=0 gpa=0x4000 repeat=2\nhost touch map=m0+0x0 len=0x1000 mode=w\n"
+	  "op user_bit map=b0 page=0 value=0 order=release\n" JOIN, NULL },
 	{ "no-break", ARM " arm64-6.1", NULL, THP SLOT("log") ONCE SLOT("none") PAR NEXT JOIN, NULL },
 };
 /* clang-format on */

@@ -15,6 +15,15 @@
 	"host touch map=m0+0x0 len=0x2000 mode=w\n"                                                \
 	"op set_region slot=0 gpa=0x0 size=0x2000 flags=none map=m0+0x0\n"
 #define X86 "scenario name=x vcpus=1 code=0 geom=ept-1x2 policy=x86-6.12+machine=ept\n" SLOT
+#define MEM                                                                                        \
+	"scenario name=x vcpus=1 code=0 geom=arm64-1x2 policy=arm64-sean-rewrite mem=armlike\n"    \
+	"host map name=m0 size=0x2000 backing=anon\n"                                              \
+	"host touch map=m0+0x0 len=0x2000 mode=w\n"                                                \
+	"op user_bit map=b0 page=0 value=1\n"                                                      \
+	"op set_region slot=0 gpa=0x0 size=0x2000 flags=uf map=m0+0x0 bitmap=b0\n"                 \
+	"par\nguest read vcpu=0 gpa=0x0 repeat=2\n"                                                \
+	"host touch map=m0+0x0 len=0x1000 mode=w\n"                                                \
+	"op user_bit map=b0 page=0 value=0 order=release\njoin\n"
 #define ARM "scenario name=x vcpus=2 code=0 geom=arm64-1x2 policy=arm64-6.12\n" SLOT
 
 static const struct naive_case {
@@ -42,6 +51,8 @@ static const struct naive_case {
 	      "op set_region slot=0 gpa=0x0 size=0x2000 flags=log map=m0+0x0\n"
 	      "op get_dirty slot=0\njoin\n",
 	  "skip-srcu-wait" },
+	{ MEM, "" },
+	{ MEM, "loads-unordered" },
 };
 
 /* One state that waits. */

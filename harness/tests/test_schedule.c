@@ -14,6 +14,7 @@
 
 #define X86 "x86-6.12+machine=ept"
 #define ARM "arm64-6.12"
+#define UF  "arm64-sean-rewrite"
 
 #define SLOT                                                                                       \
 	"host map name=m0 size=0x2000 backing=anon\n"                                              \
@@ -236,31 +237,39 @@ static struct explore_finding some_path(const struct explore_cfg *cfg, uint32_t 
 	return f;
 }
 
-START_TEST(any_path_is_read_as_it_was_written)
+/* A path of the scenario: written, read again, the same; what was written. */
+static GString *write_and_read(const struct explore_cfg *cfg, uint32_t seed)
 {
 	const uint64_t none = BIT(INV_NONE);
+	struct explore_finding f = some_path(cfg, seed);
+	GString *text = print(cfg, &f);
+	struct schedule_result r;
+	struct text_explore again;
+
+	text_explore_init(&again, text->str);
+	again.cfg.invariants = &none;
+	ck_assert(schedule_run(&again.cfg, false, &r, NULL));
+	same_path(r.finding.path, f.path);
+	schedule_result_fini(&r);
+	text_explore_fini(&again);
+	g_array_unref(f.path);
+	return text;
+}
+
+START_TEST(any_path_is_read_as_it_was_written)
+{
 	bool picks = false, lines = false, acks = false, rcu = false, threads = false;
 	struct text_explore t;
 
 	text_explore_under(&t, BUSY, X86);
 	for (uint32_t seed = 0; seed < 60; seed++) {
-		struct explore_finding f = some_path(&t.cfg, seed);
-		GString *text = print(&t.cfg, &f);
-		struct schedule_result r;
-		struct text_explore again;
+		GString *text = write_and_read(&t.cfg, seed);
 
-		text_explore_init(&again, text->str);
-		again.cfg.invariants = &none;
-		ck_assert(schedule_run(&again.cfg, false, &r, NULL));
-		same_path(r.finding.path, f.path);
 		picks |= strstr(text->str, " pick=") != NULL;
 		lines |= strstr(text->str, " line=") != NULL;
 		acks |= strstr(text->str, "sched ack1") != NULL;
 		rcu |= strstr(text->str, "sched rcu") != NULL;
 		threads |= strstr(text->str, "sched vmm1") && strstr(text->str, "sched mm1");
-		schedule_result_fini(&r);
-		text_explore_fini(&again);
-		g_array_unref(f.path);
 		g_string_free(text, TRUE);
 	}
 	ck_assert(picks);
@@ -268,6 +277,42 @@ START_TEST(any_path_is_read_as_it_was_written)
 	ck_assert(acks);
 	ck_assert(rcu);
 	ck_assert(threads);
+	text_explore_fini(&t);
+}
+END_TEST
+
+/* Stores of two threads of the VMM and of a vCPU's, which answers its own exit. */
+#define STORES                                                                                     \
+	"scenario name=stores vcpus=2 code=0 geom=arm64-2x2 mem=armlike\n"                         \
+	"host map name=m0 size=0x2000 backing=memfd\n"                                             \
+	"op user_bit map=b0 page=0 n=2 value=1\n"                                                  \
+	"op set_region slot=0 gpa=0x0 size=0x2000 flags=uf map=m0+0x0 bitmap=b0\n"                 \
+	"par\n"                                                                                    \
+	"guest read vcpu=0,1 vstride=0x1000 gpa=0x0 answer=1ns\n"                                  \
+	"host touch map=m0+0x0 len=0x2000 mode=w\n"                                                \
+	"op user_bit map=b0 page=0 value=0\n"                                                      \
+	"host touch map=m0+0x0 len=0x1000 mode=w by=1\n"                                           \
+	"join\n"
+
+START_TEST(stores_are_part_of_a_path)
+{
+	bool vcpu = false, vmm0 = false, vmm1 = false, picks = false;
+	struct text_explore t;
+
+	text_explore_under(&t, STORES, UF);
+	for (uint32_t seed = 0; seed < 60; seed++) {
+		GString *text = write_and_read(&t.cfg, seed);
+
+		vcpu |= strstr(text->str, "sched store-v1") != NULL;
+		vmm0 |= strstr(text->str, "sched store-vmm0") != NULL;
+		vmm1 |= strstr(text->str, "sched store-vmm1") != NULL;
+		picks |= strstr(text->str, "sched store-vmm0 pick=1") != NULL;
+		g_string_free(text, TRUE);
+	}
+	ck_assert(vcpu);
+	ck_assert(vmm0);
+	ck_assert(vmm1);
+	ck_assert(picks);
 	text_explore_fini(&t);
 }
 END_TEST
@@ -332,6 +377,48 @@ START_TEST(bad_schedules_are_refused_with_their_message)
 	ck_assert_msg(g_error_matches(error, SCHEDULE_ERROR, (int)bad[_i].code), "%s",
 		      error->message);
 	ck_assert_msg(strstr(error->message, bad[_i].says) != NULL, "%s", error->message);
+	text_explore_fini(&t);
+}
+END_TEST
+
+/* Data, then the bit with release: the second store waits for the first. */
+#define RELEASED                                                                                   \
+	"scenario name=a code=0 geom=arm64-2x2 mem=armlike\n"                                      \
+	"host map name=m0 size=0x1000 backing=memfd\n"                                             \
+	"par\n"                                                                                    \
+	"host touch map=m0+0x0 len=0x1000 mode=w\n"                                                \
+	"op user_bit map=b0 page=0 value=1 order=release\n"                                        \
+	"join\n" GRAIN "sched vmm0 n=3\n"
+
+static const struct {
+	const char *schedule, *says; /* NULL: it fits */
+} stores[] = {
+	{ "sched store-vmm0 n=2\n", NULL },
+	{ "sched store-vmm0 pick=1\n",
+	  "'sched store-vmm0 pick=1', move 1 of 1: expected pick= of a store that can become "
+	  "visible, found pick=1" },
+	{ "sched store-vmm0 n=3\n", "move 3 of 3: expected somebody who can move" },
+	{ "sched store-v0\n", "(store-vmm0), found store-v0, who cannot" },
+};
+
+START_TEST(a_schedule_cannot_make_a_store_visible_that_waits)
+{
+	g_autofree char *text = g_strconcat(RELEASED, stores[_i].schedule, NULL);
+	g_autoptr(GError) error = NULL;
+	struct schedule_result r;
+	struct text_explore t;
+	bool fits;
+
+	text_explore_under(&t, text, UF);
+	fits = schedule_run(&t.cfg, false, &r, &error);
+	ck_assert_msg(fits == !stores[_i].says, "%s", error ? error->message : "it fits");
+	if (fits) {
+		ck_assert_int_eq(r.finding.inv, INV_NONE);
+		schedule_result_fini(&r);
+	} else {
+		ck_assert_msg(strstr(error->message, stores[_i].says) != NULL, "%s",
+			      error->message);
+	}
 	text_explore_fini(&t);
 }
 END_TEST
@@ -534,7 +621,10 @@ int main(void)
 	tcase_add_loop_test(inverse, what_was_found_replays, 0, G_N_ELEMENTS(cases));
 	tcase_add_loop_test(inverse, what_replays_is_written_alike, 0, G_N_ELEMENTS(cases) - 1);
 	tcase_add_test(inverse, any_path_is_read_as_it_was_written);
+	tcase_add_test(inverse, stores_are_part_of_a_path);
 	suite_add_tcase(s, inverse);
+	tcase_add_loop_test(pairs, a_schedule_cannot_make_a_store_visible_that_waits, 0,
+			    G_N_ELEMENTS(stores));
 	tcase_add_loop_test(pairs, bad_schedules_are_refused_with_their_message, 0,
 			    G_N_ELEMENTS(bad));
 	tcase_add_test(pairs, good_schedules_may_end_early_and_go_on_too_long);

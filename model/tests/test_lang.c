@@ -409,13 +409,17 @@ static void draw_field(uint64_t *state, struct lang_line *l, const struct lang_f
 /* Who moves, and what may be said of it: line= or pick= of one move, nothing of a rule's. */
 static void draw_mover(uint64_t *state, struct lang_sched *s)
 {
-	static const unsigned below[LANG_MOVERS] = { LANG_VCPUS_MAX, LANG_THREADS_MAX,
-						     LANG_THREADS_MAX, LANG_VCPUS_MAX, 1 };
+	static const unsigned below[LANG_MOVERS] = { LANG_VCPUS_MAX,   LANG_THREADS_MAX,
+						     LANG_THREADS_MAX, LANG_VCPUS_MAX,
+						     LANG_THREADS_MAX, LANG_THREADS_MAX,
+						     LANG_VCPUS_MAX,   1 };
 
 	s->mover = (enum lang_mover)draw_below(state, LANG_MOVERS);
 	s->who = (unsigned)draw_below(state, below[s->mover]);
-	if (s->mover >= LANG_MOVER_ACK)
+	if (s->mover >= LANG_MOVER_STORE_VCPU) {
 		memset(s->at, 0, sizeof(s->at));
+		s->line = 0;
+	}
 	if (s->n > 1 || s->mover >= LANG_MOVER_ACK)
 		s->line = s->pick = 0;
 	if (s->line)
