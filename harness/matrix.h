@@ -6,7 +6,7 @@
  * Each combination is run twice.  In a VM of full size, one line after the other, on a slot of 1024 pages in two
  * huge pages whose pages were written: the answer, what the kernel called, leaves removed, entries written,
  * flushes (x86 requests, arm64 TLBI and the flush of a slot), and faults until all is mapped again.  In a small VM, in
- * every order, with a vCPU that reads and writes meanwhile: which invariants are violated.
+ * every order, with a vCPU that writes meanwhile: which invariants are violated.
  */
 #ifndef HARNESS_MATRIX_H
 #define HARNESS_MATRIX_H

@@ -134,7 +134,8 @@ static const char *i9(const struct transition *t, const struct leaf *l)
 	uint32_t slot = new_leaf_slot(t, l);
 
 	if (!slot || !covers_more(t, l) || !(t->after->ghost->logged & ghost_bits(l->gfn, 1)) ||
-	    !memslot_is_logging(&t->after->slots[slot]))
+	    !memslot_is_logging(&t->after->slots[slot]) ||
+	    (t->after->slots[slot].flags & MEM_READONLY)) /* nothing gets dirty there */
 		return NULL;
 	return "a leaf above a page was made in a logged slot";
 }
