@@ -95,6 +95,9 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 		return why_not_param(&l->u.param);
 	case LANG_OP_USER_BIT:
 		return "KVM_MEM_USERFAULT is no part of KVM so far";
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
+		return "user space cannot make KVM access guest memory at will";
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
 	case LANG_GUEST_EXEC:

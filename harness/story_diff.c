@@ -215,6 +215,11 @@ static void diff_notes(struct diff *d)
 			    access_name(n->acc), n->gfn, n->pfn,
 			    !has_tlb || filled_tlb(d) ? "" : ": TLB hit");
 			break;
+		case NOTE_KVM:
+			about(d, n->gfn, 1);
+			say(d, true, "KVM itself %s gfn=" HEX,
+			    (n->acc & ACC_W) ? "writes to" : "reads", n->gfn);
+			break;
 		case NOTE_STOPPED:
 			about(d, n->gfn, n->n);
 			say(d, true, "invalidate_range_start is over for gfn=" HEX " n=" HEX,

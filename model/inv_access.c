@@ -14,6 +14,15 @@ const struct note *inv_retired(const struct transition *t)
 	return NULL;
 }
 
+/* An access by the guest or by KVM itself. */
+static const struct note *any_access(const struct transition *t)
+{
+	for (unsigned int i = 0; i < t->c->nr_notes; i++)
+		if (t->c->notes[i].kind == NOTE_RETIRE || t->c->notes[i].kind == NOTE_KVM)
+			return &t->c->notes[i];
+	return NULL;
+}
+
 bool inv_uf(const struct transition *t, struct witness *w)
 {
 	const struct note *n = inv_retired(t);
@@ -26,7 +35,7 @@ bool inv_uf(const struct transition *t, struct witness *w)
 
 bool inv_slot(const struct transition *t, struct witness *w)
 {
-	const struct note *n = inv_retired(t);
+	const struct note *n = any_access(t);
 
 	if (n && !memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn))
 		return inv_fail(w, n->gfn, "an access completed to a page that is in no slot");

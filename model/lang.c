@@ -235,6 +235,11 @@ static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	END_OF_VCPU_FIELDS,
 };
+static const struct lang_field fields_page[] = {
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
+	END_OF_VCPU_FIELDS,
+};
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
@@ -274,6 +279,8 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
 	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
+	{ LANG_OP_KVM_READ,	"op",		"kvm_read",	fields_page },
+	{ LANG_OP_KVM_WRITE,	"op",		"kvm_write",	fields_page },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
 	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
 	{ LANG_GUEST_WRITE,	"guest",	"write",	fields_access },
@@ -408,6 +415,8 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",
 		[LANG_OP_RESCAN] = "op rescan",
+		[LANG_OP_KVM_READ] = "op kvm_read",
+		[LANG_OP_KVM_WRITE] = "op kvm_write",
 		[LANG_GUEST_NOP] = "guest nop",
 		[LANG_GUEST_READ] = "guest read",
 		[LANG_GUEST_WRITE] = "guest write",
@@ -432,6 +441,12 @@ const char *lang_kind_name(enum lang_kind kind)
 
 	g_assert((size_t)kind < G_N_ELEMENTS(both));
 	return both[kind];
+}
+
+bool lang_has_vcpus(enum lang_kind kind)
+{
+	return (kind >= LANG_GUEST_NOP && kind <= LANG_GUEST_UNSPIN) ||
+	       kind == LANG_OP_SHADOW_ROOT || kind == LANG_OP_KVM_READ || kind == LANG_OP_KVM_WRITE;
 }
 
 const char *lang_errno_name(int err)

@@ -81,6 +81,8 @@ enum lang_kind {
 	LANG_OP_DUMP,        /* no arguments */
 	LANG_OP_USER_BIT,    /* u.user_bit */
 	LANG_OP_RESCAN,      /* u.log: slot */
+	LANG_OP_KVM_READ,    /* u.guest: vcpu_mask, gpa */
+	LANG_OP_KVM_WRITE,   /* u.guest: vcpu_mask, gpa */
 	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */
 	LANG_GUEST_READ,     /* u.guest */
 	LANG_GUEST_WRITE,    /* u.guest */
@@ -414,6 +416,9 @@ void lang_print_canonical(const struct lang_line *l, GString *out);
 
 /* Append "v0", "vmm1", "mm0", "ack0" or "rcu". */
 void lang_print_mover(const struct lang_sched *s, GString *out);
+
+/* Is a line of this kind for vCPUs, named by vcpu=? */
+bool lang_has_vcpus(enum lang_kind kind);
 
 /* The first words of a kind ("op set_region"); a description for LANG_BLANK and LANG_OBS. */
 const char *lang_kind_name(enum lang_kind kind);

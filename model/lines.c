@@ -367,6 +367,8 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
@@ -417,6 +419,14 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_SHADOW_ROOT:
 		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
 			    sizeof(struct l_range));
+		return true;
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
+		actor_start(s->vm, actor, P_kvm_access,
+			    &(struct l_kvm_access){
+				    .gfn = gpa_to_gfn(&s->vm->cfg->geom, l->u.guest.gpa),
+				    .write = l->kind == LANG_OP_KVM_WRITE },
+			    sizeof(struct l_kvm_access));
 		return true;
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, actor, error);

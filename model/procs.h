@@ -119,6 +119,15 @@ struct l_log {
 	uint32_t n;
 };
 
+struct l_kvm_access {
+	gfn_t gfn;
+	hva_t hva;
+	uint32_t slot;
+	uint8_t write;
+	uint8_t marks; /* copied, and not in the log yet */
+	uint8_t spare[2];
+};
+
 struct l_tlbi {
 	struct s2_tlbi t;
 	uint32_t pe; /* vCPU whose PE acts now */

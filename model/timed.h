@@ -49,7 +49,7 @@ enum timed_state {
 	TIMED_USER,      /* user space computes */
 	TIMED_WAIT_LOCK, /* for a lock */
 	TIMED_WAIT_ACK,  /* for interrupts to be acknowledged */
-	TIMED_WAIT_RCU,  /* for a grace period, or for notifiers */
+	TIMED_WAIT_RCU,  /* for a grace period, for notifiers, or for user space to clear a bit */
 	TIMED_NR_STATES,
 };
 extern const char *const timed_state_names[TIMED_NR_STATES];

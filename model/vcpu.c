@@ -269,15 +269,6 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 	return STOP_MORE;
 }
 
-static bool ring_is_full(const struct vm *vm, uint32_t v)
-{
-	const struct vcpu *vcpu = &vm->vcpus[v];
-
-	return vm->cfg->ring_entries &&
-	       vcpu->ring_dirty - vcpu->ring_reset >=
-		       vm->cfg->ring_entries - ring_reserved(&vm->cfg->rules);
-}
-
 /* Handles requests, loads a root, enters.  Return: 0 in the guest, -EXDEV: dirty ring full. */
 PROC(vcpu_enter)
 {
@@ -286,7 +277,7 @@ PROC(vcpu_enter)
 		f->req = c->vm->vcpus[c->me_nr].requests;
 		if (!injects(c, INJ_REQUESTS_TWICE))
 			c->vm->vcpus[c->me_nr].requests = 0;
-		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr)) {
+		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && dirty_ring_is_full(c->vm, c->me_nr)) {
 			c->vm->vcpus[c->me_nr].requests = f->req;
 			RETURN(-EXDEV);
 		}
@@ -432,6 +423,7 @@ PROC(resolve_userfault)
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	if (f->slot)
 		userfault_clear(c->vm, f->slot, f->gfn);
+	wake(c, OBJ_BITS);
 	RETURN(0);
 	END;
 }

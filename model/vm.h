@@ -69,6 +69,7 @@ enum wait_kind {
 	W_ZERO,   /* counter obj is 0 */
 	W_EPOCH,  /* side arg of epoch obj has no reader */
 	W_ACKS,   /* no vCPU owes this actor an acknowledgement */
+	W_BIT,    /* bit arg of the words pool is 0 */
 	W_GUEST,  /* spinning in guest mode: a kick or the end of the loop */
 };
 
@@ -83,6 +84,7 @@ enum obj {
 	OBJ_SRCU,
 	OBJ_RCU,
 	OBJ_ACKS,
+	OBJ_BITS,  /* userfault bits that user space has cleared */
 	OBJ_VCPU0, /* one object a vCPU from here on: its mode and requests */
 };
 

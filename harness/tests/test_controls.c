@@ -60,8 +60,13 @@ static const struct control tracking[] = {
 	    "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
 /* logging goes on when the flag goes */
 #define UF_OFF MAP SLOT_AT "0x4000 flags=log+uf bitmap=b0\n" PAR SLOT("log") JOIN
-#define SEAN   "arm64-sean-rewrite+"
-#define V3     "x86-uf-v3+"
+/* an attribute makes KVM's own accesses wait; a bitmap does not */
+#define KVM_READS MAP BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n" JOIN
+#define KVM_ASKS                                                                                   \
+	MAP BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n"                                     \
+			     "op user_bit map=b0 page=0 value=0\n" JOIN
+#define SEAN "arm64-sean-rewrite+"
+#define V3   "x86-uf-v3+"
 
 /* clang-format off */
 static const struct control userfault[] = {
@@ -88,6 +93,12 @@ static const struct control userfault[] = {
 	{ SEAN "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
 	{ V3 "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
 	{ SEAN "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ "x86-uf-v3", "", "INV-PROG", true, KVM_READS },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, KVM_READS },
+	{ V3 "uapi=attr-rfc", "", "INV-PROG", false, KVM_READS },
+	{ SEAN "uapi=attr-rfc", "", "INV-PROG", false, KVM_READS },
+	{ V3 "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
+	{ SEAN "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
 	{ V3 "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ SEAN "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ "x86-uf-v2", "", "INV-UF", true, NEAR },

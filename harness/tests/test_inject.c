@@ -15,27 +15,30 @@
 #include "model/inv.h"
 #include "model/script.h"
 
-#define THP      "host map name=m0 size=0x4000 backing=thp\n"
-#define EIGHT    "host map name=m0 size=0x8000 backing=anon\n"
-#define DELETE   "op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"
-#define UF       SLOT_AT "0x4000 flags=uf bitmap=b0\n"
-#define BIT_1    "op user_bit map=b0 page=0 value=1\n"
-#define TWICE    WRITE " n=2 stride=0\n"
-#define AGAIN    WRITE " repeat=2\n"
-#define BOTH     WRITE " n=2\n"
-#define ONCE     WRITE "\n"
-#define NEXT     "guest write vcpu=0 gpa=0x5000\n"
-#define DISCARD  "host madvise map=m0+0x0 len=0x1000 advice=dontneed\n"
-#define DISCARD2 "host madvise map=m0+0x0 len=0x2000 advice=dontneed\n"
-#define AGED     "host age map=m0+0x0 len=0x1000 mode=clear_young\n"
-#define GET      "op get_dirty slot=0\n"
-#define GET2     "op get_dirty slot=0 repeat=2\n"
-#define RESET2   "op reset_rings repeat=2\n"
-#define TRACK    "op track slot=0 page=0\n"
-#define SHADOW   "op shadow_root vcpu=0\n"
+#define THP       "host map name=m0 size=0x4000 backing=thp\n"
+#define EIGHT     "host map name=m0 size=0x8000 backing=anon\n"
+#define DELETE    "op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"
+#define UF        SLOT_AT "0x4000 flags=uf bitmap=b0\n"
+#define BIT_1     "op user_bit map=b0 page=0 value=1\n"
+#define TWICE     WRITE " n=2 stride=0\n"
+#define AGAIN     WRITE " repeat=2\n"
+#define BOTH      WRITE " n=2\n"
+#define ONCE      WRITE "\n"
+#define NEXT      "guest write vcpu=0 gpa=0x5000\n"
+#define DISCARD   "host madvise map=m0+0x0 len=0x1000 advice=dontneed\n"
+#define DISCARD2  "host madvise map=m0+0x0 len=0x2000 advice=dontneed\n"
+#define AGED      "host age map=m0+0x0 len=0x1000 mode=clear_young\n"
+#define GET       "op get_dirty slot=0\n"
+#define GET2      "op get_dirty slot=0 repeat=2\n"
+#define RESET2    "op reset_rings repeat=2\n"
+#define TRACK     "op track slot=0 page=0\n"
+#define KVM_WRITE "op kvm_write vcpu=0 gpa=0x4000\n"
+#define SHADOW    "op shadow_root vcpu=0\n"
 
 #define LOGGED MAP SLOT("log") ONCE
 #define PLAIN  MAP SLOT("none") ONCE
+/* KVM writes to the page itself */
+#define KVM_LOGGED MAP SLOT("log") PAR KVM_WRITE GET2 JOIN
 /* a page is mapped, then something happens to it while a vCPU writes */
 #define DISCARDED PLAIN PAR TWICE DISCARD JOIN
 #define FAULTING  MAP SLOT("none") PAR ONCE DISCARD JOIN
@@ -124,6 +127,11 @@ static const struct broken broken[] = {
 	{ "free-at-once", X86 " x86-6.1", NULL, THP SLOT("log") BOTH GET PAR BOTH SLOT("none") JOIN, NULL },
 	{ "free-at-once", "x86-6.1 x86-6.1+machine=ept", NULL, COLLAPSE, "I4" },
 	{ "skip-dirty-mark", ALL " " EPT, NULL, MAP SLOT("log") PAR ONCE GET JOIN, NULL },
+	{ "kvm-mark-early", X86 " " LEG " " ARM, NULL, KVM_LOGGED, NULL },
+	{ "kvm-mark-early", X86 " " ARM, RING, MAP SLOT("log") PAR KVM_WRITE RESET2 JOIN, NULL },
+	{ "skip-dirty-mark", X86 " " ARM, NULL, KVM_LOGGED, NULL },
+	{ "kvm-no-srcu", X86 " " ARM, NULL, MAP SLOT("log") PAR KVM_WRITE DELETE JOIN, NULL },
+	{ "kvm-no-srcu", X86 " " ARM, NULL, MAP SLOT("log") PAR KVM_WRITE DELETE JOIN, "INV-FREED" },
 	{ "fast-mark-early", X86, NULL, LOGGED GET PAR AGAIN GET2 JOIN, NULL },
 	{ "skip-rearm", ALL " " EPT, NULL, HARVESTED, NULL },
 	{ "skip-ring-rearm", X86 " " ARM, RING, RINGS, NULL },
