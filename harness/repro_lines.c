@@ -75,13 +75,18 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 {
 	switch ((int)l->kind) {
 	case LANG_HOST_MAP:
-		return names->maps->len == MAPS_MAX ? "it has at most 16 mappings" : NULL;
+		return l->u.host_map.backing >= LANG_BACKING_GMEM ? "it has no guest_memfd"
+		       : names->maps->len == MAPS_MAX             ? "it has at most 16 mappings"
+								  : NULL;
 	case LANG_HOST_TOUCH:
 	case LANG_HOST_MADVISE:
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 		return why_not_place(&l->u.host.loc);
+	case LANG_HOST_PUNCH:
+	case LANG_OP_SET_PRIVATE:
+		return "it has no guest_memfd";
 	case LANG_HOST_AGE:
 		return "user space cannot call an ageing notifier at will";
 	case LANG_OP_SET_REGION:

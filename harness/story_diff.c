@@ -46,6 +46,7 @@ static const char *const lock_names[OBJ_NR_LOCKS] = {
 	[OBJ_SLOTS_LOCK] = "slots_lock",
 	[OBJ_SLOTS_ARCH_LOCK] = "slots_arch_lock",
 	[OBJ_MMU_LOCK] = "mmu_lock",
+	[OBJ_GMEM_LOCK] = "the lock of guest_memfd",
 };
 
 static void diff_locks(struct diff *d)

@@ -97,7 +97,8 @@ static void on_start(void *arg, struct vm *vm)
 
 static void waits_text(const struct vm *vm, uint32_t actor, GString *out)
 {
-	static const char *const locks[] = { "", "slots_lock", "slots_arch_lock", "mmu_lock" };
+	static const char *const locks[] = { "", "slots_lock", "slots_arch_lock", "mmu_lock",
+					     "the lock of guest_memfd" };
 	const struct wait *w = &vm->actors[actor].wait;
 
 	switch ((enum wait_kind)w->kind) {

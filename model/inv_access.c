@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Invariants of accesses that complete, and of harvests, which must not miss one. */
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inv.h"
 #include "model/memslots.h"
@@ -61,13 +62,13 @@ bool inv_i2(const struct transition *t, struct witness *w)
 	if (!n)
 		return true;
 	slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
-	v = hostmm_view(t->after, memslot_hva(t->after, slot, n->gfn));
+	v = hostmm_view(t->after, memslot_backing(t->after, slot, n->gfn));
 	if ((t->after->ghost->stopped & ghost_bit(n->gfn)) &&
 	    !(slot && n->n > 0 && v.present && v.pfn == n->pfn && v.height >= n->n))
 		return inv_fail(w, n->gfn,
 				"an access completed in a range whose invalidate_range_start has "
 				"returned");
-	if (!slot)
+	if (!slot || gmem_is_lost(t->after, slot, n->gfn))
 		return true;
 	if (!v.present || v.pfn != n->pfn)
 		return inv_fail(w, n->gfn,

@@ -28,9 +28,10 @@ static const struct lang_choice choices_nx[] = { { "off", LANG_NX_OFF },
 						 { NULL, 0 } };
 static const struct lang_choice choices_timing[] = { { "racy", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_backing[] = {
-	{ "anon", LANG_BACKING_ANON },     { "thp", LANG_BACKING_THP },
-	{ "huge2m", LANG_BACKING_HUGE2M }, { "huge1g", LANG_BACKING_HUGE1G },
-	{ "memfd", LANG_BACKING_MEMFD },   { NULL, 0 }
+	{ "anon", LANG_BACKING_ANON },           { "thp", LANG_BACKING_THP },
+	{ "huge2m", LANG_BACKING_HUGE2M },       { "huge1g", LANG_BACKING_HUGE1G },
+	{ "memfd", LANG_BACKING_MEMFD },         { "gmem", LANG_BACKING_GMEM },
+	{ "gmem_huge", LANG_BACKING_GMEM_HUGE }, { NULL, 0 }
 };
 static const struct lang_choice choices_mode[] = { { "r", 0 }, { "w", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_prot[] = { { "r", 0 }, { "rw", 1 }, { NULL, 0 } };
@@ -158,6 +159,7 @@ static const struct lang_field fields_set_region[] = {
 	OTHER("map", FIELD_LOC, NEED_EITHER, u.region.loc),
 	OTHER("hva", FIELD_HVA, NEED_EITHER, u.region.loc),
 	OTHER("bitmap", FIELD_BITMAP, NEED_NO, u.region.bitmap),
+	OTHER("gmem", FIELD_LOC, NEED_NO, u.region.gmem),
 	OTHER("fail", FIELD_NAME, NEED_NO, u.region.fail),
 	END_OF_ACTOR_FIELDS,
 };
@@ -190,6 +192,12 @@ static const struct lang_field fields_user_bit[] = {
 	NUMBER("n", FIELD_HEX, NEED_NO, u.user_bit.n, 1, UINT64_MAX, 1),
 	CHOICE("value", NEED_YES, u.user_bit.value, 0, choices_bit),
 	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
+	END_OF_ACTOR_FIELDS,
+};
+static const struct lang_field fields_private[] = {
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.private.gpa, 0, UINT64_MAX, 0),
+	NUMBER("size", FIELD_HEX, NEED_YES, u.private.size, 1, UINT64_MAX, 0),
+	CHOICE("value", NEED_YES, u.private.value, 0, choices_bit),
 	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_slot[] = {
@@ -267,6 +275,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_HOST_MUNMAP,	"host",		"munmap",	fields_range },
 	{ LANG_HOST_REMAP,	"host",		"remap",	fields_range },
 	{ LANG_HOST_MPROTECT,	"host",		"mprotect",	fields_mprotect },
+	{ LANG_HOST_PUNCH,	"host",		"punch",	fields_range },
 	{ LANG_HOST_AGE,	"host",		"age",		fields_age },
 	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
@@ -279,6 +288,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
 	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
+	{ LANG_OP_SET_PRIVATE,	"op",		"set_private",	fields_private },
 	{ LANG_OP_KVM_READ,	"op",		"kvm_read",	fields_page },
 	{ LANG_OP_KVM_WRITE,	"op",		"kvm_write",	fields_page },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
@@ -403,6 +413,7 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_HOST_MUNMAP] = "host munmap",
 		[LANG_HOST_REMAP] = "host remap",
 		[LANG_HOST_MPROTECT] = "host mprotect",
+		[LANG_HOST_PUNCH] = "host punch",
 		[LANG_HOST_AGE] = "host age",
 		[LANG_OP_SET_REGION] = "op set_region",
 		[LANG_OP_GET_DIRTY] = "op get_dirty",
@@ -415,6 +426,7 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",
 		[LANG_OP_RESCAN] = "op rescan",
+		[LANG_OP_SET_PRIVATE] = "op set_private",
 		[LANG_OP_KVM_READ] = "op kvm_read",
 		[LANG_OP_KVM_WRITE] = "op kvm_write",
 		[LANG_GUEST_NOP] = "guest nop",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/lines.h"
 
+#include "model/gmem.h"
 #include "model/host_op.h"
 #include "model/hostmm.h"
 #include "model/memslots.h"
@@ -68,6 +69,22 @@ static uint32_t find_bitmap(struct lines *s, const char *name, uint64_t pages)
 	return 0;
 }
 
+/* The file that a region line names, if it names one. */
+static bool find_gmem(const struct lines *s, const struct lang_loc *loc, struct op *op,
+		      GError **error)
+{
+	int m = *loc->map ? hostmm_map_find(s->vm, loc->map) : -1;
+
+	if (*loc->map && m < 0) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "gmem: expected the name of a mapping, found '%s'", loc->map);
+		return false;
+	}
+	op->gmem = (uint8_t)(m + 1);
+	op->gmem_off = loc->off;
+	return true;
+}
+
 static bool fill_region(struct lines *s, const struct lang_region *l, struct op *op, GError **error)
 {
 	uint64_t pages = l->size >> s->vm->cfg->geom.page_shift;
@@ -83,6 +100,8 @@ static bool fill_region(struct lines *s, const struct lang_region *l, struct op 
 	} else if (l->has_bitmap) {
 		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}
+	if (!find_gmem(s, &l->gmem, op, error))
+		return false;
 	while (*l->fail && op->fail < NR_FAIL_POINTS &&
 	       strcmp(fail_point_names[op->fail], l->fail) != 0)
 		op->fail++;
@@ -157,12 +176,17 @@ static void host_kind(const struct lang_line *l, struct op *op)
 static bool make_map(struct lines *s, const struct lang_host_map *m, GError **error)
 {
 	static const enum host_backing backing[] = {
-		[LANG_BACKING_ANON] = HOST_ANON,     [LANG_BACKING_THP] = HOST_THP,
-		[LANG_BACKING_HUGE2M] = HOST_HUGE2M, [LANG_BACKING_HUGE1G] = HOST_HUGE1G,
-		[LANG_BACKING_MEMFD] = HOST_MEMFD,
+		[LANG_BACKING_ANON] = HOST_ANON,           [LANG_BACKING_THP] = HOST_THP,
+		[LANG_BACKING_HUGE2M] = HOST_HUGE2M,       [LANG_BACKING_HUGE1G] = HOST_HUGE1G,
+		[LANG_BACKING_MEMFD] = HOST_MEMFD,         [LANG_BACKING_GMEM] = HOST_GMEM,
+		[LANG_BACKING_GMEM_HUGE] = HOST_GMEM_HUGE,
 	};
+	int map = hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]);
+	struct host_map *made = &s->vm->st->maps[map < 0 ? 0 : map];
 
-	if (hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]) >= 0)
+	if (map >= 0 && m->backing >= LANG_BACKING_GMEM)
+		made->bindings = words_alloc(s->vm, made->npages);
+	if (map >= 0 && (made->bindings || m->backing < LANG_BACKING_GMEM))
 		return true;
 	g_set_error(
 		error, LINES_ERROR, LINES_ERROR_LINE,
@@ -203,6 +227,52 @@ static void start_track(struct lines *s, const struct lang_line *l, uint32_t a)
 	actor_start(s->vm, a, l->kind == LANG_OP_TRACK ? P_track_page : P_untrack_page,
 		    &(struct l_range){ .flag = t->user == LANG_TRACKER_EXT },
 		    sizeof(struct l_range));
+}
+
+/* A hole in a file of guest_memfd. */
+static bool start_punch(struct lines *s, const struct lang_host *h, uint32_t a, GError **error)
+{
+	unsigned int shift = s->vm->cfg->geom.page_shift;
+	int m = hostmm_map_find(s->vm, h->loc.map);
+	hva_t hva;
+
+	if (!lines_resolve(s, &h->loc, &hva, error) || !need_inside(s, h, hva, error))
+		return false;
+	if (m < 0 || !s->vm->st->maps[m].bindings ||
+	    ((h->loc.off | h->len) & (geom_page_size(&s->vm->cfg->geom) - 1))) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "host punch: expected whole pages of guest_memfd, found "
+			    "%s+0x%" G_GINT64_MODIFIER "x len=0x%" G_GINT64_MODIFIER "x",
+			    h->loc.map, h->loc.off, h->len);
+		return false;
+	}
+	actor_start(s->vm, a, P_gmem_punch,
+		    &(struct l_range){ .i = (uint32_t)m,
+				       .start = h->loc.off >> shift,
+				       .end = (h->loc.off + h->len) >> shift },
+		    sizeof(struct l_range));
+	return true;
+}
+
+static bool start_private(struct lines *s, const struct lang_private *p, uint32_t a, GError **error)
+{
+	const struct pt_geom *g = &s->vm->cfg->geom;
+	uint64_t end = p->gpa + p->size;
+
+	if (((p->gpa | p->size) & (geom_page_size(g) - 1)) || end < p->gpa ||
+	    end >> g->page_shift > gmem_gfns(s->vm) || !gmem_attributes_new(s->vm)) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "set_private: expected whole pages below gfn 0x%" G_GINT64_MODIFIER
+			    "x and room for their attributes, found gpa=0x%" G_GINT64_MODIFIER
+			    "x size=0x%" G_GINT64_MODIFIER "x",
+			    gmem_gfns(s->vm), p->gpa, p->size);
+		return false;
+	}
+	s->vm->ops[a] = (struct op){ .first = p->gpa >> g->page_shift,
+				     .n = p->size >> g->page_shift,
+				     .kind = p->value };
+	actor_start(s->vm, a, P_set_private, &(struct l_range){ 0 }, sizeof(struct l_range));
+	return true;
 }
 
 static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
@@ -337,6 +407,8 @@ void lines_threads(const GPtrArray *lines, uint32_t *vmms, uint32_t *mms)
 
 void lines_name(struct lines *s, const struct lang_line *l)
 {
+	if (l->kind == LANG_OP_SET_PRIVATE)
+		(void)gmem_attributes_new(s->vm);
 	if (l->kind == LANG_OP_USER_BIT)
 		(void)find_bitmap(s, l->u.user_bit.map, l->u.user_bit.page + l->u.user_bit.n);
 	if (l->kind == LANG_OP_SET_REGION && l->u.region.has_bitmap && !l->u.region.bitmap.is_hva)
@@ -353,6 +425,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 		return BIT(vm_mm_thread(s->vm, thread_of(l, s->vm->cfg->nr_mms)));
 	case LANG_OP_SET_REGION:
@@ -364,6 +437,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_RESCAN:
+	case LANG_OP_SET_PRIVATE:
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
@@ -407,6 +481,10 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_HOST_MPROTECT:
 	case LANG_HOST_AGE:
 		return start_host(s, l, actor, error);
+	case LANG_HOST_PUNCH:
+		return start_punch(s, &l->u.host, actor, error);
+	case LANG_OP_SET_PRIVATE:
+		return start_private(s, &l->u.private, actor, error);
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:

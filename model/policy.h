@@ -168,6 +168,14 @@ enum page_track {
 	PT_CHANGE_MOVEFAIL, /* proposed: when a DELETE or MOVE is committed or has failed */
 };
 
+/* Slots backed by guest_memfd: when KVM binds the file's pages to the slot object. */
+enum gmem_bind {
+	GMEM_NONE,           /* the VM has no private memory */
+	GMEM_IMMUTABLE,      /* 6.8 on: such slots can only be made and deleted */
+	GMEM_CREATE_ONLY,    /* v3 of userfault: flags may change, which binds nothing */
+	GMEM_NEW_UNBIND_OLD, /* a change of flags binds the new object, and unbinds the old one */
+};
+
 /* How a fault treats a huge leaf where it wants a small one. */
 enum fault_huge {
 	HUGE_ZAP_EMPTY, /* 6.1: freeze, flush, clear, link an empty table */
@@ -227,6 +235,7 @@ struct rules {
 	uint8_t log_flush;  /* enum log_flush */
 	uint8_t page_track; /* enum page_track */
 	uint8_t move_log;   /* enum move_log */
+	uint8_t gmem;       /* enum gmem_bind */
 	uint8_t dirty_mode; /* enum dirty_mode */
 	bool delete_veto;   /* the architecture may refuse a DELETE (fail=archveto) */
 

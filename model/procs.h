@@ -19,6 +19,8 @@ enum ret_pf {
 	RET_PF_FIXED,           /* an SPTE was changed */
 	RET_PF_SPURIOUS,        /* the SPTE already allowed the access */
 	RET_PF_USER,            /* an exit to user space is prepared */
+	RET_PF_USER_PRIVATE,    /* the same, for a private page */
+	RET_PF_MEMORY_FAULT,    /* an exit for a private page that KVM cannot map */
 	RET_PF_WRITE_PROTECTED, /* a write to a tracked page: emulated in the kernel */
 };
 
@@ -56,6 +58,7 @@ enum fault_bits {
 	PFERR_USER = 4,
 	PFERR_RSVD = 8,
 	PFERR_FETCH = 16,
+	PFERR_PRIVATE = 64, /* the gfn was private when the fault began; no bit of hardware's */
 	PFERR_OVERLAY = 32, /* denied by the permission overlay; no bit of hardware's */
 };
 

@@ -91,7 +91,7 @@ struct timed_totals {
 	struct kvm_stats kvm; /* VM's, and the sum of the vCPUs' */
 	struct lock_stats lock[TIMED_NR_LOCKS];
 	uint64_t exits[TIMED_NR_EXITS];
-	uint64_t user_exits[EXIT_INTERNAL_ERROR + 1]; /* by enum exit_kind */
+	uint64_t user_exits[NR_EXITS]; /* by enum exit_kind */
 	uint64_t steps, activations;
 	uint64_t state_ps[TIMED_NR_STATES];
 };

@@ -398,6 +398,11 @@ static bool fault_ends_run(struct ctx *c, struct l_run *f)
 		return false;
 	} else if (f->ret == RET_PF_USER) {
 		exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
+	} else if (f->ret == RET_PF_USER_PRIVATE || f->ret == RET_PF_MEMORY_FAULT) {
+		exit_event(c,
+			   f->ret == RET_PF_MEMORY_FAULT ? EXIT_MEMORY_FAULT
+							 : EXIT_USERFAULT_PRIVATE,
+			   gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
 	} else if (f->ret < 0) {
 		exit_event(c, EXIT_ERR, 0, -f->ret);
 	} else {

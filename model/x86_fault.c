@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
 #include "model/track.h"
@@ -177,11 +178,22 @@ PROC(fast_page_fault)
 	END;
 }
 
+/* Offsets in the file that do not fit a huge page. */
+static bool gmem_is_misaligned(const struct vm *vm, uint32_t slot, gfn_t gfn)
+{
+	const struct memslot *s = &vm->slots[slot];
+
+	return s->gmem && gmem_is_private(vm, gfn) &&
+	       ((s->base_gfn ^ s->gmem_page) & (geom_pages(&vm->cfg->geom, 1) - 1)) != 0;
+}
+
 unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
 {
 	unsigned int h = memslot_max_height(vm, slot, gfn, vm->cfg->geom.max_leaf_height);
-	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
+	struct host_view v = hostmm_view(vm, memslot_backing(vm, slot, gfn));
 
+	if (gmem_is_misaligned(vm, slot, gfn))
+		return 0;
 	h = userfault_max_height(vm, slot, gfn, h);
 	return v.present && v.height < h ? v.height : v.present ? h : 0;
 }
@@ -242,13 +254,19 @@ static void count_result(struct ctx *c, int r)
 PROC(x86_faultin)
 {
 	BEGIN(l_fault);
+	if (((f->err & PFERR_PRIVATE) != 0) != gmem_is_private(c->vm, f->gfn))
+		RETURN(RET_PF_MEMORY_FAULT); /* the attribute has changed since the fault began */
 	STEP("faultin:userfault");
 	if (!injects(c, INJ_UF_TEST_LATE)) {
 		int bit = userfault_test(c, f->slot, f->gfn, is_write(f));
 
 		if (bit != 0)
-			RETURN(bit < 0 ? bit : RET_PF_USER);
+			RETURN(bit < 0                    ? bit
+			       : (f->err & PFERR_PRIVATE) ? RET_PF_USER_PRIVATE
+							  : RET_PF_USER);
 	}
+	if (f->err & PFERR_PRIVATE)
+		RETURN(gmem_get_page(c, f->slot, f->gfn) ? RET_PF_MEMORY_FAULT : RET_PF_CONTINUE);
 	if (is_write(f) && (c->vm->slots[f->slot].flags & MEM_READONLY))
 		RETURN(RET_PF_EMULATE);
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
@@ -292,6 +310,8 @@ PROC(x86_page_fault)
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
+	if (gmem_is_private(c->vm, f->gfn))
+		f->err |= PFERR_PRIVATE;
 	STEP("page_fault:slot");
 	if (hits_tracked(c, f)) {
 		count_result(c, RET_PF_WRITE_PROTECTED);

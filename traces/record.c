@@ -253,6 +253,7 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
@@ -265,6 +266,7 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_OP_DUMP:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_RESCAN:
+	case LANG_OP_SET_PRIVATE:
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:

@@ -127,6 +127,52 @@ START_TEST(no_guest_passes_a_bit_that_was_set)
 }
 END_TEST
 
+/* ---- guest_memfd ------------------------------------------------------------------------------------- */
+
+/* a private page, and USERFAULT set while it faults */
+#define GMEM_SLOT SLOT_AT "0x4000 gmem=g0+0x0 flags=gmem"
+#define GMEM_FILE(kind)                                                                            \
+	"host map name=m0 size=0x4000 backing=anon\n"                                              \
+	"host map name=g0 size=0x4000 backing=" kind "\n"                                          \
+	"op set_private gpa=0x4000 size=0x4000 value=1\n"
+#define GMEM_UF                                                                                    \
+	GMEM_FILE("gmem") BIT_1 GMEM_SLOT "\n" PAR WRITE "\n" GMEM_SLOT "+uf bitmap=b0\n" JOIN
+/* flags change twice, then the slot goes and the file gets a hole */
+#define GMEM_OFF                                                                                   \
+	GMEM_FILE("gmem")                                                                          \
+	BIT_1 GMEM_SLOT "\n" PAR GMEM_SLOT "+uf bitmap=b0\n" GMEM_SLOT "\n"                        \
+			"op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"         \
+			"host punch map=g0+0x0 len=0x4000\n" JOIN
+#define GMEM_NEAR                                                                                  \
+	GMEM_FILE("gmem_huge")                                                                     \
+	BIT_1 GMEM_SLOT "+uf bitmap=b0\n" PAR "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+
+/* clang-format off */
+static const struct control gmem[] = {
+	{ V3 "gmem=bind-create-only", "", "INV-GMEM", false, GMEM_UF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-GMEM", true, GMEM_UF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UF", true, GMEM_UF },
+	/* between bind and swap a fault of the old object finds the new one's binding */
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-WARN", false, GMEM_UF },
+	{ V3 "gmem=gmem-immutable", "", "INV-WARN", true, GMEM_UF },
+	{ V3 "gmem=bind-create-only", "", "INV-FREED", false, GMEM_OFF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-FREED", true, GMEM_OFF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-GMEM", true, GMEM_OFF },
+	{ V3 "gmem=gmem-immutable", "", "INV-GMEM", true, GMEM_OFF },
+	{ "x86-uf-v2+gmem=bind-new-unbind-old", "", "INV-UFMAP", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UFMAP", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UF", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old+size=size-free", "", "INV-UF", false, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old+size=size-free", "", "INV-UFMAP", false, GMEM_NEAR },
+};
+/* clang-format on */
+
+START_TEST(no_binding_outlives_its_slot)
+{
+	check_control(&gmem[_i], "");
+}
+END_TEST
+
 /* ---- dirty logging --------------------------------------------------------------------------------- */
 
 #define LOG_MOVES                                                                                  \
@@ -171,6 +217,7 @@ int main(void)
 	tcase_set_timeout(policies, 60);
 	tcase_add_loop_test(policies, no_guest_passes_a_bit_that_was_set, 0,
 			    G_N_ELEMENTS(userfault));
+	tcase_add_loop_test(policies, no_binding_outlives_its_slot, 0, G_N_ELEMENTS(gmem));
 	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
 	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
 	suite_add_tcase(suite, policies);

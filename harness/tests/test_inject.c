@@ -37,6 +37,11 @@
 
 #define LOGGED MAP SLOT("log") ONCE
 #define PLAIN  MAP SLOT("none") ONCE
+/* private pages of a file of guest_memfd */
+#define GMEM_SLOT(flags) SLOT_AT "0x4000 gmem=g0+0x0 flags=" flags "\n"
+#define GMEM                                                                                       \
+	MAP "host map name=g0 size=0x4000 backing=gmem\n"                                          \
+	    "op set_private gpa=0x4000 size=0x4000 value=1\n" GMEM_SLOT("gmem")
 /* KVM writes to the page itself */
 #define KVM_LOGGED MAP SLOT("log") PAR KVM_WRITE GET2 JOIN
 /* a page is mapped, then something happens to it while a vCPU writes */
@@ -51,14 +56,15 @@
 #define COLLAPSE  THP SLOT("log") ONCE PAR BOTH SLOT("none") JOIN
 #define MOVED_LOG MAP SLOT("log") PAR ONCE SLOT_AT "0x8000 flags=log\n" GET JOIN
 
-#define RING "ring=0x1000"
-#define X86  "x86-6.12"
-#define EPT  "x86-6.12+machine=ept"
-#define LEG  "x86-6.12+mmu=legacy"
-#define ARM  "arm64-6.12"
-#define V3   "x86-uf-v3"
-#define SEAN "arm64-sean-rewrite"
-#define ALL  X86 " " LEG " " ARM
+#define RING    "ring=0x1000"
+#define X86     "x86-6.12"
+#define EPT     "x86-6.12+machine=ept"
+#define LEG     "x86-6.12+mmu=legacy"
+#define ARM     "arm64-6.12"
+#define V3      "x86-uf-v3"
+#define GMEM_VM EPT "+gmem=gmem-immutable"
+#define SEAN    "arm64-sean-rewrite"
+#define ALL     X86 " " LEG " " ARM
 
 /* Under each of @policies; @inv NULL: what the injection names. */
 struct broken {
@@ -118,6 +124,9 @@ static const struct broken broken[] = {
 	  PAR "guest read vcpu=0 gpa=0x4000\n" JOIN, NULL },
 	{ "w-alone", X86 " " LEG " " EPT, NULL, MAP SLOT("none") PAR ONCE JOIN, NULL },
 	{ "skip-track-check", X86 " " LEG, NULL, MAP SLOT("none") TRACK PAR AGAIN JOIN, NULL },
+	{ "skip-punch-zap", GMEM_VM, NULL, GMEM PAR TWICE "host punch map=g0+0x0 len=0x1000\n" JOIN, NULL },
+	{ "skip-gmem-unbind", GMEM_VM, NULL, GMEM PAR DELETE JOIN, NULL },
+	{ "bind-create-only", V3 "+gmem=bind-new-unbind-old", NULL, GMEM BIT_1 PAR ONCE GMEM_SLOT("gmem+uf bitmap=b0") JOIN, NULL },
 	{ "skip-arrays", X86 " " LEG, NULL, MAP SLOT("none") SHADOW PAR MOVE("") JOIN, NULL },
 	{ "skip-track-follow", X86, NULL, MAP SLOT("none") TRACK PAR DELETE JOIN, NULL },
 	{ "plain-store", EPT, NULL, LOGGED GET PAR ONCE AGED JOIN, NULL },
