@@ -100,6 +100,8 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 		return why_not_param(&l->u.param);
 	case LANG_OP_USER_BIT:
 		return "KVM_MEM_USERFAULT is no part of KVM so far";
+	case LANG_OP_PREFAULT:
+		return "it has no KVM_PRE_FAULT_MEMORY";
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:
 		return "user space cannot make KVM access guest memory at will";

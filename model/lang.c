@@ -248,6 +248,12 @@ static const struct lang_field fields_page[] = {
 	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
 	END_OF_VCPU_FIELDS,
 };
+static const struct lang_field fields_prefault[] = {
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
+	NUMBER("n", FIELD_DEC, NEED_NO, u.guest.n, 1, UINT32_MAX, 1),
+	END_OF_VCPU_FIELDS,
+};
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
@@ -289,6 +295,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
 	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
 	{ LANG_OP_SET_PRIVATE,	"op",		"set_private",	fields_private },
+	{ LANG_OP_PREFAULT,	"op",		"prefault",	fields_prefault },
 	{ LANG_OP_KVM_READ,	"op",		"kvm_read",	fields_page },
 	{ LANG_OP_KVM_WRITE,	"op",		"kvm_write",	fields_page },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
@@ -427,6 +434,7 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_USER_BIT] = "op user_bit",
 		[LANG_OP_RESCAN] = "op rescan",
 		[LANG_OP_SET_PRIVATE] = "op set_private",
+		[LANG_OP_PREFAULT] = "op prefault",
 		[LANG_OP_KVM_READ] = "op kvm_read",
 		[LANG_OP_KVM_WRITE] = "op kvm_write",
 		[LANG_GUEST_NOP] = "guest nop",
@@ -458,7 +466,8 @@ const char *lang_kind_name(enum lang_kind kind)
 bool lang_has_vcpus(enum lang_kind kind)
 {
 	return (kind >= LANG_GUEST_NOP && kind <= LANG_GUEST_UNSPIN) ||
-	       kind == LANG_OP_SHADOW_ROOT || kind == LANG_OP_KVM_READ || kind == LANG_OP_KVM_WRITE;
+	       kind == LANG_OP_SHADOW_ROOT || kind == LANG_OP_PREFAULT ||
+	       kind == LANG_OP_KVM_READ || kind == LANG_OP_KVM_WRITE;
 }
 
 const char *lang_errno_name(int err)

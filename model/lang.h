@@ -83,6 +83,7 @@ enum lang_kind {
 	LANG_OP_USER_BIT,    /* u.user_bit */
 	LANG_OP_RESCAN,      /* u.log: slot */
 	LANG_OP_SET_PRIVATE, /* u.private: gpa, size, value */
+	LANG_OP_PREFAULT,    /* u.guest: vcpu_mask, gpa, n */
 	LANG_OP_KVM_READ,    /* u.guest: vcpu_mask, gpa */
 	LANG_OP_KVM_WRITE,   /* u.guest: vcpu_mask, gpa */
 	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */

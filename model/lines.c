@@ -275,6 +275,15 @@ static bool start_private(struct lines *s, const struct lang_private *p, uint32_
 	return true;
 }
 
+static void start_prefault(struct vm *vm, const struct lang_guest *g, uint32_t v)
+{
+	gfn_t gfn = gpa_to_gfn(&vm->cfg->geom, g->gpa);
+
+	actor_start(vm, v, P_prefault,
+		    &(struct l_prefault){ .gfn = gfn, .end = gfn + g->n, .first = gfn },
+		    sizeof(struct l_prefault));
+}
+
 static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
 	struct op *op = &s->vm->ops[a];
@@ -441,6 +450,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
+	case LANG_OP_PREFAULT:
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:
@@ -497,6 +507,9 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_SHADOW_ROOT:
 		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
 			    sizeof(struct l_range));
+		return true;
+	case LANG_OP_PREFAULT:
+		start_prefault(s->vm, &l->u.guest, actor);
 		return true;
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:

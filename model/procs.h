@@ -58,8 +58,9 @@ enum fault_bits {
 	PFERR_USER = 4,
 	PFERR_RSVD = 8,
 	PFERR_FETCH = 16,
-	PFERR_PRIVATE = 64, /* the gfn was private when the fault began; no bit of hardware's */
-	PFERR_OVERLAY = 32, /* denied by the permission overlay; no bit of hardware's */
+	PFERR_PRIVATE = 64,   /* the gfn was private when the fault began; no bit of hardware's */
+	PFERR_PREFETCH = 128, /* nobody accesses the page yet; no bit of hardware's */
+	PFERR_OVERLAY = 32,   /* denied by the permission overlay; no bit of hardware's */
 };
 
 struct l_fault {
@@ -120,6 +121,13 @@ struct l_log {
 	uint64_t word, mask, base;
 	uint8_t any, manual, flag, spare;
 	uint32_t n;
+};
+
+struct l_prefault {
+	gfn_t gfn, end, first;
+	int32_t err;
+	uint8_t tried; /* this page, in vain */
+	uint8_t spare[3];
 };
 
 struct l_kvm_access {

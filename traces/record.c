@@ -267,6 +267,7 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_OP_USER_BIT:
 	case LANG_OP_RESCAN:
 	case LANG_OP_SET_PRIVATE:
+	case LANG_OP_PREFAULT:
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:

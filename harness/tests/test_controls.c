@@ -173,6 +173,41 @@ START_TEST(no_binding_outlives_its_slot)
 }
 END_TEST
 
+/* ---- KVM_PRE_FAULT_MEMORY ---------------------------------------------------------------------------- */
+
+#define PREFAULT "op prefault vcpu=0 gpa=0x4000\n"
+#define FETCH                                                                                      \
+	MAP SLOT("none") PAR PREFAULT                                                              \
+		"op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n" JOIN
+/* ... while another slot goes */
+#define FETCH_OTHER                                                                                \
+	"host map name=m0 size=0x8000 backing=anon\n" SLOT(                                        \
+		"none") "op set_region slot=1 size=0x4000 map=m0+0x4000 gpa=0x8000 "               \
+			"flags=none\n" PAR PREFAULT                                                \
+			"op set_region slot=1 size=0x0 map=m0+0x4000 gpa=0x8000 flags=none\n" JOIN
+#define LEAFS "x86-6.12+slot-flush=zap-slot-leafs+prefault="
+#define ALL   "x86-6.12+slot-flush=zap-all+prefault="
+
+/* clang-format off */
+static const struct control prefault[] = {
+	{ LEAFS "retry-in-srcu", "", "INV-PROG", false, FETCH },
+	{ LEAFS "eagain", "", "INV-PROG", true, FETCH },
+	{ LEAFS "retry-in-srcu", "", "INV-PROG", true, FETCH_OTHER },
+	/* a root that becomes obsolete between two tries is never replaced */
+	{ ALL "eagain", "", "INV-PROG", false, FETCH_OTHER },
+	{ ALL "eagain", "", "INV-PROG", false, FETCH },
+	{ ALL "eagain-reload", "", "INV-PROG", true, FETCH_OTHER },
+	{ ALL "eagain-reload", "", "INV-PROG", true, FETCH },
+	{ ALL "eagain-reload", "", "I3", true, FETCH },
+};
+/* clang-format on */
+
+START_TEST(who_prefaults_does_not_hang)
+{
+	check_control(&prefault[_i], "");
+}
+END_TEST
+
 /* ---- dirty logging --------------------------------------------------------------------------------- */
 
 #define LOG_MOVES                                                                                  \
@@ -218,6 +253,7 @@ int main(void)
 	tcase_add_loop_test(policies, no_guest_passes_a_bit_that_was_set, 0,
 			    G_N_ELEMENTS(userfault));
 	tcase_add_loop_test(policies, no_binding_outlives_its_slot, 0, G_N_ELEMENTS(gmem));
+	tcase_add_loop_test(policies, who_prefaults_does_not_hang, 0, G_N_ELEMENTS(prefault));
 	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
 	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
 	suite_add_tcase(suite, policies);

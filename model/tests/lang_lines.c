@@ -90,6 +90,7 @@ const struct lang_good lang_good[] = {
 	  REGION "flags=gmem map=m0+0x0 bitmap=b0 gmem=g0+0x0" },
 	{ "op set_private gpa=0 size=4KiB value=1 by=2",
 	  "op set_private gpa=0x0 size=0x1000 value=1 by=2" },
+	{ "op prefault vcpu=0 gpa=4KiB n=1", "op prefault vcpu=0 gpa=0x1000" },
 	{ "op kvm_read vcpu=0 gpa=4096", "op kvm_read vcpu=0 gpa=0x1000" },
 	{ "op kvm_write gpa=0 vcpu=1,0 repeat=2", "op kvm_write vcpu=0,1 gpa=0x0 repeat=2" },
 	{ "scope", "scope" },
