@@ -30,11 +30,11 @@ static bool must_wait(const struct ctx *c, const struct l_kvm_access *f)
 	return c->rules->uf_uapi == UAPI_ATTR_RFC && userfault_bit(c->vm, f->slot, f->gfn) > 0;
 }
 
-/* Of at most 2^26 words: what the guest-physical bits of any policy allow. */
 static uint32_t bit_of(const struct vm *vm, const struct l_kvm_access *f)
 {
 	const struct memslot *s = &vm->slots[f->slot];
 
+	g_assert(s->uf_bitmap < UINT32_MAX / 64 - s->npages / 64);
 	return s->uf_bitmap * 64 + (uint32_t)(f->gfn - s->base_gfn);
 }
 
