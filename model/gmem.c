@@ -99,6 +99,7 @@ uint32_t gmem_bound(const struct vm *vm, uint32_t map, uint64_t page)
 	return (uint32_t)vm->words[vm->st->maps[map].bindings + page];
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): slot, then the other slot, as in the header */
 int gmem_bind(struct vm *vm, const struct op *op, uint32_t slot, uint32_t old)
 {
 	struct memslot *s = &vm->slots[slot];
@@ -123,6 +124,7 @@ int gmem_bind(struct vm *vm, const struct op *op, uint32_t slot, uint32_t old)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): slot, then the other slot, as in the header */
 void gmem_unbind(struct vm *vm, uint32_t slot, uint32_t to)
 {
 	const struct memslot *s = &vm->slots[slot];

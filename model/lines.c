@@ -284,6 +284,14 @@ static void start_prefault(struct vm *vm, const struct lang_guest *g, uint32_t v
 		    sizeof(struct l_prefault));
 }
 
+static void start_kvm_access(struct vm *vm, const struct lang_line *l, uint32_t v)
+{
+	actor_start(vm, v, P_kvm_access,
+		    &(struct l_kvm_access){ .gfn = gpa_to_gfn(&vm->cfg->geom, l->u.guest.gpa),
+					    .write = l->kind == LANG_OP_KVM_WRITE },
+		    sizeof(struct l_kvm_access));
+}
+
 static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
 {
 	struct op *op = &s->vm->ops[a];
@@ -479,6 +487,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a flat switch over all kinds of lines */
 bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GError **error)
 {
 	switch (l->kind) {
@@ -513,11 +522,7 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 		return true;
 	case LANG_OP_KVM_READ:
 	case LANG_OP_KVM_WRITE:
-		actor_start(s->vm, actor, P_kvm_access,
-			    &(struct l_kvm_access){
-				    .gfn = gpa_to_gfn(&s->vm->cfg->geom, l->u.guest.gpa),
-				    .write = l->kind == LANG_OP_KVM_WRITE },
-			    sizeof(struct l_kvm_access));
+		start_kvm_access(s->vm, l, actor);
 		return true;
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, actor, error);
