@@ -75,9 +75,10 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 {
 	switch ((int)l->kind) {
 	case LANG_HOST_MAP:
-		return l->u.host_map.backing >= LANG_BACKING_GMEM ? "it has no guest_memfd"
-		       : names->maps->len == MAPS_MAX             ? "it has at most 16 mappings"
-								  : NULL;
+		return l->u.host_map.uffd                           ? "it has no userfaultfd"
+		       : l->u.host_map.backing >= LANG_BACKING_GMEM ? "it has no guest_memfd"
+		       : names->maps->len == MAPS_MAX               ? "it has at most 16 mappings"
+								    : NULL;
 	case LANG_HOST_TOUCH:
 	case LANG_HOST_MADVISE:
 	case LANG_HOST_MUNMAP:

@@ -118,6 +118,9 @@ static void waits_text(const struct vm *vm, uint32_t actor, GString *out)
 	case W_ACKS:
 		g_string_append(out, "wants answers to its requests");
 		break;
+	case W_PAGE:
+		g_string_append(out, "wants user space to fill in the host page (userfaultfd)");
+		break;
 	case W_BIT:
 		g_string_append(out, "wants the page's userfault bit to be 0");
 		break;

@@ -235,12 +235,19 @@ enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write)
 	if (v.present && (!write || v.writable))
 		return HF_NONE;
 	if (!v.present)
-		return HF_PLAIN;
+		return vm->st->maps[v.map].uffd ? HF_UFFD : HF_PLAIN;
 	if (vm->units[v.unit].kind == UNIT_HZERO)
 		return HF_UNZERO;
 	if (vm->units[v.unit].kind == UNIT_SMALL && v.pfn == HOST_ZERO_PFN)
 		return HF_COW;
 	return HF_PLAIN; /* an exclusive page becomes writable in place */
+}
+
+uint32_t hostmm_page(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return vm->st->maps[v.map].page0 + (uint32_t)v.page;
 }
 
 static void set_copy(struct host_page *p, unsigned int copy)

@@ -119,6 +119,7 @@ static const struct lang_field fields_map[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.host_map.name),
 	NUMBER("size", FIELD_HEX, NEED_YES, u.host_map.size, 1, UINT64_MAX, 0),
 	CHOICE("backing", NEED_YES, u.host_map.backing, 0, choices_backing),
+	CHOICE("uffd", NEED_NO, u.host_map.uffd, 0, choices_bit),
 	END_OF_FIELDS,
 };
 static const struct lang_field fields_range[] = {
@@ -281,6 +282,7 @@ static const struct lang_shape shapes[] = {
 	{ LANG_HOST_MUNMAP,	"host",		"munmap",	fields_range },
 	{ LANG_HOST_REMAP,	"host",		"remap",	fields_range },
 	{ LANG_HOST_MPROTECT,	"host",		"mprotect",	fields_mprotect },
+	{ LANG_HOST_COPY,	"host",		"copy",		fields_range },
 	{ LANG_HOST_PUNCH,	"host",		"punch",	fields_range },
 	{ LANG_HOST_AGE,	"host",		"age",		fields_age },
 	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
@@ -420,6 +422,7 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_HOST_MUNMAP] = "host munmap",
 		[LANG_HOST_REMAP] = "host remap",
 		[LANG_HOST_MPROTECT] = "host mprotect",
+		[LANG_HOST_COPY] = "host copy",
 		[LANG_HOST_PUNCH] = "host punch",
 		[LANG_HOST_AGE] = "host age",
 		[LANG_OP_SET_REGION] = "op set_region",

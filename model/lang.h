@@ -69,6 +69,7 @@ enum lang_kind {
 	LANG_HOST_MUNMAP,    /* u.host: loc, len */
 	LANG_HOST_REMAP,     /* u.host: loc, len */
 	LANG_HOST_MPROTECT,  /* u.host: loc, len, prot_write */
+	LANG_HOST_COPY,      /* u.host: loc, len */
 	LANG_HOST_PUNCH,     /* u.host: loc, len */
 	LANG_HOST_AGE,       /* u.host: loc, len, age */
 	LANG_OP_SET_REGION,  /* u.region */
@@ -219,6 +220,7 @@ struct lang_host_map {
 	char name[LANG_NAME_MAX];
 	uint64_t size; /* bytes, not 0 */
 	enum lang_backing backing;
+	bool uffd; /* registered with a userfaultfd; default false */
 };
 
 struct lang_host {

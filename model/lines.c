@@ -161,6 +161,8 @@ static void host_kind(const struct lang_line *l, struct op *op)
 		op->kind = HOST_REMAP;
 	else if (l->kind == LANG_HOST_MPROTECT)
 		op->kind = h->prot_write ? HOST_PROTECT_RW : HOST_PROTECT_R;
+	else if (l->kind == LANG_HOST_COPY)
+		op->kind = HOST_COPY;
 	else if (l->kind == LANG_HOST_AGE)
 		op->kind = HOST_AGE;
 	else if ((size_t)h->advice < G_N_ELEMENTS(advice))
@@ -184,6 +186,14 @@ static bool make_map(struct lines *s, const struct lang_host_map *m, GError **er
 	int map = hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]);
 	struct host_map *made = &s->vm->st->maps[map < 0 ? 0 : map];
 
+	if (map >= 0 && m->uffd && m->backing != LANG_BACKING_ANON &&
+	    m->backing != LANG_BACKING_MEMFD) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "host map: expected backing=anon or memfd with uffd=1, found '%s'",
+			    m->name);
+		return false;
+	}
+	made->uffd = map >= 0 ? m->uffd : made->uffd;
 	if (map >= 0 && m->backing >= LANG_BACKING_GMEM)
 		made->bindings = words_alloc(s->vm, made->npages);
 	if (map >= 0 && (made->bindings || m->backing < LANG_BACKING_GMEM))
@@ -442,6 +452,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
 	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 		return BIT(vm_mm_thread(s->vm, thread_of(l, s->vm->cfg->nr_mms)));
@@ -498,6 +509,7 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
 	case LANG_HOST_AGE:
 		return start_host(s, l, actor, error);
 	case LANG_HOST_PUNCH:

@@ -70,6 +70,7 @@ enum wait_kind {
 	W_EPOCH,  /* side arg of epoch obj has no reader */
 	W_ACKS,   /* no vCPU owes this actor an acknowledgement */
 	W_BIT,    /* bit arg of the words pool is 0 */
+	W_PAGE,   /* host page arg (element of the page pool) is there, or no longer mapped */
 	W_GUEST,  /* spinning in guest mode: a kick or the end of the loop */
 };
 
@@ -85,6 +86,7 @@ enum obj {
 	OBJ_SRCU,
 	OBJ_RCU,
 	OBJ_ACKS,
+	OBJ_PAGES, /* host pages that user space fills in */
 	OBJ_BITS,  /* userfault bits that user space has cleared */
 	OBJ_VCPU0, /* one object a vCPU from here on: its mode and requests */
 };
@@ -235,7 +237,8 @@ struct host_map {
 	uint32_t page0; /* first page record in the page pool */
 	uint8_t backing;
 	uint8_t in_use;
-	uint8_t spare[2];
+	uint8_t uffd; /* registered with a userfaultfd: who misses a page waits for it */
+	uint8_t spare;
 	uint32_t bindings; /* words index: guest_memfd, slot object of each page */
 };
 

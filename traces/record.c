@@ -253,6 +253,7 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
 	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 	case LANG_OP_SET_REGION:

@@ -65,8 +65,13 @@ static const struct control tracking[] = {
 #define KVM_ASKS                                                                                   \
 	MAP BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n"                                     \
 			     "op user_bit map=b0 page=0 value=0\n" JOIN
-#define SEAN "arm64-sean-rewrite+"
-#define V3   "x86-uf-v3+"
+/* ... nor does a userfaultfd let them pass: they wait for the host page, as faults do */
+#define WAITS    "host map name=m0 size=0x4000 backing=anon uffd=1\n"
+#define COPY     "host copy map=m0+0x0 len=0x1000\n"
+#define KVM_UFFD WAITS BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n"
+#define FAULT_UF WAITS SLOT("none") BIT_1 PAR WRITE "\n" SET_UF
+#define SEAN     "arm64-sean-rewrite+"
+#define V3       "x86-uf-v3+"
 
 /* clang-format off */
 static const struct control userfault[] = {
@@ -99,6 +104,17 @@ static const struct control userfault[] = {
 	{ SEAN "uapi=attr-rfc", "", "INV-PROG", false, KVM_READS },
 	{ V3 "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
 	{ SEAN "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
+	{ "x86-uf-v3", "", "INV-PROG", false, KVM_UFFD JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", true, KVM_UFFD COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", false, KVM_UFFD JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, KVM_UFFD COPY JOIN },
+	/* a fault that sleeps there holds up the ioctl, and maps nothing behind it */
+	{ "x86-uf-v3", "", "INV-UF", true, FAULT_UF COPY JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", true, FAULT_UF COPY JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", false, FAULT_UF JOIN COPY },
+	{ "arm64-sean-rewrite", "", "INV-UF", true, FAULT_UF COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, FAULT_UF COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", false, FAULT_UF JOIN COPY },
 	{ V3 "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ SEAN "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ "x86-uf-v2", "", "INV-UF", true, NEAR },
