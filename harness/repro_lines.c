@@ -75,13 +75,19 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 {
 	switch ((int)l->kind) {
 	case LANG_HOST_MAP:
-		return names->maps->len == MAPS_MAX ? "it has at most 16 mappings" : NULL;
+		return l->u.host_map.uffd                           ? "it has no userfaultfd"
+		       : l->u.host_map.backing >= LANG_BACKING_GMEM ? "it has no guest_memfd"
+		       : names->maps->len == MAPS_MAX               ? "it has at most 16 mappings"
+								    : NULL;
 	case LANG_HOST_TOUCH:
 	case LANG_HOST_MADVISE:
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
 		return why_not_place(&l->u.host.loc);
+	case LANG_HOST_PUNCH:
+	case LANG_OP_SET_PRIVATE:
+		return "it has no guest_memfd";
 	case LANG_HOST_AGE:
 		return "user space cannot call an ageing notifier at will";
 	case LANG_OP_SET_REGION:
@@ -95,6 +101,11 @@ const char *repro_why_not(const struct repro_names *names, const struct lang_lin
 		return why_not_param(&l->u.param);
 	case LANG_OP_USER_BIT:
 		return "KVM_MEM_USERFAULT is no part of KVM so far";
+	case LANG_OP_PREFAULT:
+		return "it has no KVM_PRE_FAULT_MEMORY";
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
+		return "user space cannot make KVM access guest memory at will";
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
 	case LANG_GUEST_EXEC:

@@ -39,6 +39,8 @@ static void add_exits(GArray *stats, const struct timed_totals *t)
 		[EXIT_USERFAULT] = "userfault",
 		[EXIT_RING_FULL] = "dirty_ring_full",
 		[EXIT_INTERNAL_ERROR] = "internal_error",
+		[EXIT_MEMORY_FAULT] = "memory_fault",
+		[EXIT_USERFAULT_PRIVATE] = "userfault_private",
 	};
 	uint64_t sum = 0;
 

@@ -31,13 +31,6 @@ static const struct lang_loc *loc_of(const struct lang_line *l)
 
 /* ---- vCPUs ----------------------------------------------------------------------------------- */
 
-/* Has it a list of vCPUs? */
-static bool has_vcpus(const struct lang_line *l)
-{
-	return (l->kind >= LANG_GUEST_NOP && l->kind <= LANG_GUEST_UNSPIN) ||
-	       l->kind == LANG_OP_SHADOW_ROOT;
-}
-
 /* Takes a vCPU off a line's list; the others' addresses stay as they are where the line can say so. */
 static void leave_line(struct lang_line *l, unsigned int v)
 {
@@ -66,7 +59,7 @@ static bool without_vcpu(struct draft *d, const struct shrink_at *at)
 		struct lang_line *l = line_at(d, i);
 		uint64_t *mask = &l->u.guest.vcpu_mask;
 
-		if (!has_vcpus(l))
+		if (!lang_has_vcpus(l->kind))
 			continue;
 		leave_line(l, at->place);
 		if (*mask & ~below)
@@ -84,7 +77,8 @@ static bool without_one_of_list(struct draft *d, const struct shrink_at *at)
 	struct lang_line *l = line_at(d, at->place);
 	uint64_t bit = UINT64_C(1) << at->way;
 
-	if (!has_vcpus(l) || !(l->u.guest.vcpu_mask & bit) || l->u.guest.vcpu_mask == bit)
+	if (!lang_has_vcpus(l->kind) || !(l->u.guest.vcpu_mask & bit) ||
+	    l->u.guest.vcpu_mask == bit)
 		return false;
 	leave_line(l, at->way);
 	return true;

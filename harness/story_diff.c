@@ -46,6 +46,7 @@ static const char *const lock_names[OBJ_NR_LOCKS] = {
 	[OBJ_SLOTS_LOCK] = "slots_lock",
 	[OBJ_SLOTS_ARCH_LOCK] = "slots_arch_lock",
 	[OBJ_MMU_LOCK] = "mmu_lock",
+	[OBJ_GMEM_LOCK] = "the lock of guest_memfd",
 };
 
 static void diff_locks(struct diff *d)
@@ -214,6 +215,11 @@ static void diff_notes(struct diff *d)
 			say(d, true, "the %s gfn=" HEX " completes in frame " HEX "%s",
 			    access_name(n->acc), n->gfn, n->pfn,
 			    !has_tlb || filled_tlb(d) ? "" : ": TLB hit");
+			break;
+		case NOTE_KVM:
+			about(d, n->gfn, 1);
+			say(d, true, "KVM itself %s gfn=" HEX,
+			    (n->acc & ACC_W) ? "writes to" : "reads", n->gfn);
 			break;
 		case NOTE_STOPPED:
 			about(d, n->gfn, n->n);

@@ -97,7 +97,8 @@ static void on_start(void *arg, struct vm *vm)
 
 static void waits_text(const struct vm *vm, uint32_t actor, GString *out)
 {
-	static const char *const locks[] = { "", "slots_lock", "slots_arch_lock", "mmu_lock" };
+	static const char *const locks[] = { "", "slots_lock", "slots_arch_lock", "mmu_lock",
+					     "the lock of guest_memfd" };
 	const struct wait *w = &vm->actors[actor].wait;
 
 	switch ((enum wait_kind)w->kind) {
@@ -116,6 +117,12 @@ static void waits_text(const struct vm *vm, uint32_t actor, GString *out)
 		break;
 	case W_ACKS:
 		g_string_append(out, "wants answers to its requests");
+		break;
+	case W_PAGE:
+		g_string_append(out, "wants user space to fill in the host page (userfaultfd)");
+		break;
+	case W_BIT:
+		g_string_append(out, "wants the page's userfault bit to be 0");
 		break;
 	case W_GUEST:
 		g_string_append(out, "is inside the guest");

@@ -93,6 +93,10 @@ bool actor_enabled(const struct vm *vm, uint32_t a)
 		return vm->st->srcu.count[w->arg] == 0;
 	case W_ACKS:
 		return acks_done(vm, a);
+	case W_BIT:
+		return !(vm->words[w->arg / 64] >> w->arg % 64 & 1);
+	case W_PAGE:
+		return vm->pages[w->arg].kind != PAGE_NONE || vm->pages[w->arg].vma_gone;
 	case W_GUEST:
 		return vm->vcpus[a].mode == EXITING_GUEST_MODE || vm->vcpus[a].stop_spin;
 	}

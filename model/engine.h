@@ -56,6 +56,7 @@ enum {
 /* What a step did that the state before and after it does not show; for invariants. */
 enum note_kind {
 	NOTE_RETIRE,   /* an access of the guest completed: gfn, acc, pfn, n=height of the leaf */
+	NOTE_KVM,      /* KVM itself has accessed guest memory: gfn, acc */
 	NOTE_EXIT,     /* an access became an exit: gfn, acc (of MMIO), n=enum exit_kind */
 	NOTE_REPORTED, /* a harvest hands dirty pages to user space: slot, gfn of bit 0, n=bits */
 	NOTE_ASKED,    /* CLEAR took pages that user space knows of: as above */

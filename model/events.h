@@ -68,6 +68,9 @@ enum exit_kind {
 	EXIT_USERFAULT, /* gfn = gpa */
 	EXIT_RING_FULL,
 	EXIT_INTERNAL_ERROR,
+	EXIT_MEMORY_FAULT,      /* gfn = gpa: a private page that cannot be mapped */
+	EXIT_USERFAULT_PRIVATE, /* gfn = gpa */
+	NR_EXITS,
 };
 
 struct event {

@@ -17,7 +17,8 @@ enum host_op_kind {
 	HOST_REMAP,
 	HOST_PROTECT_R,
 	HOST_PROTECT_RW,
-	HOST_AGE, /* op.flags: enum age_kind */
+	HOST_COPY, /* UFFDIO_COPY */
+	HOST_AGE,  /* op.flags: enum age_kind */
 };
 
 enum age_kind {

@@ -56,7 +56,8 @@ int hostmm_map_new(struct vm *vm, const char *name, uint64_t size, enum host_bac
 	st->next_unit += (uint32_t)units;
 	st->next_page += (uint32_t)pages;
 	for (uint32_t u = m->unit0; u < st->next_unit; u++)
-		vm->units[u].no_huge = backing == HOST_ANON || backing == HOST_MEMFD;
+		vm->units[u].no_huge =
+			backing == HOST_ANON || backing == HOST_MEMFD || backing == HOST_GMEM;
 	vm->pages[m->page0].vma_edge = 1;
 	return (int)st->nr_maps++;
 }
@@ -178,7 +179,7 @@ struct host_view hostmm_view(const struct vm *vm, hva_t hva)
 	m = &vm->st->maps[v.map];
 	u = &vm->units[v.unit];
 	p = &vm->pages[m->page0 + v.page];
-	v.vma = !p->vma_gone;
+	v.vma = !p->vma_gone && m->backing != HOST_GMEM && m->backing != HOST_GMEM_HUGE;
 	v.vma_writable = v.vma && !p->vma_ro;
 	switch ((enum unit_kind)u->kind) {
 	case UNIT_NONE:
@@ -234,12 +235,19 @@ enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write)
 	if (v.present && (!write || v.writable))
 		return HF_NONE;
 	if (!v.present)
-		return HF_PLAIN;
+		return vm->st->maps[v.map].uffd ? HF_UFFD : HF_PLAIN;
 	if (vm->units[v.unit].kind == UNIT_HZERO)
 		return HF_UNZERO;
 	if (vm->units[v.unit].kind == UNIT_SMALL && v.pfn == HOST_ZERO_PFN)
 		return HF_COW;
 	return HF_PLAIN; /* an exclusive page becomes writable in place */
+}
+
+uint32_t hostmm_page(const struct vm *vm, hva_t hva)
+{
+	struct host_view v = view_of(vm, hva);
+
+	return vm->st->maps[v.map].page0 + (uint32_t)v.page;
 }
 
 static void set_copy(struct host_page *p, unsigned int copy)

@@ -56,9 +56,11 @@ enum host_fault {
 	HF_PLAIN,  /* install or upgrade without a notifier */
 	HF_COW,    /* copy on write: notifier over the page */
 	HF_UNZERO, /* the huge zero page is split first: notifier over the unit */
+	HF_UFFD,   /* wait until user space has filled the page in */
 	HF_EFAULT, /* no mapping, or a write to a read-only one */
 };
 enum host_fault hostmm_fault(const struct vm *vm, hva_t hva, bool write);
+uint32_t hostmm_page(const struct vm *vm, hva_t hva); /* its element of the page pool */
 void hostmm_install(struct vm *vm, hva_t hva, bool write);
 void hostmm_split_unit(struct vm *vm, hva_t hva);
 

@@ -193,7 +193,7 @@ static uint64_t pml_bits(const struct vm *vm, bool leaving)
 	return bits;
 }
 
-/* Pages that a fault under way is about: it may still have to mark them. */
+/* Pages that a fault or an access by KVM under way is about: it may still have to mark them. */
 static uint64_t fault_bits(const struct vm *vm)
 {
 	uint64_t bits = 0;
@@ -205,8 +205,13 @@ static uint64_t fault_bits(const struct vm *vm)
 			const struct l_fault *f =
 				(const struct l_fault *)(const void *)a->fr[d].loc;
 
+			const struct l_kvm_access *k =
+				(const struct l_kvm_access *)(const void *)a->fr[d].loc;
+
 			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
 				bits |= ghost_bit(f->gfn);
+			if (a->fr[d].proc == P_kvm_access && k->marks)
+				bits |= ghost_bit(k->gfn);
 		}
 	}
 	return bits;
@@ -492,6 +497,7 @@ static void ghost_note(struct transition *t, const struct note *n)
 
 	switch ((enum note_kind)n->kind) {
 	case NOTE_RETIRE:
+	case NOTE_KVM:
 		slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
 		if ((n->acc & ACC_W) && slot && memslot_is_logging(&t->after->slots[slot]))
 			g->written |= g->logged & ghost_bit(n->gfn);

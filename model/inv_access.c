@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Invariants of accesses that complete, and of harvests, which must not miss one. */
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inv.h"
 #include "model/mem.h"
@@ -11,6 +12,15 @@ const struct note *inv_retired(const struct transition *t)
 {
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		if (t->c->notes[i].kind == NOTE_RETIRE)
+			return &t->c->notes[i];
+	return NULL;
+}
+
+/* An access by the guest or by KVM itself. */
+static const struct note *any_access(const struct transition *t)
+{
+	for (unsigned int i = 0; i < t->c->nr_notes; i++)
+		if (t->c->notes[i].kind == NOTE_RETIRE || t->c->notes[i].kind == NOTE_KVM)
 			return &t->c->notes[i];
 	return NULL;
 }
@@ -38,7 +48,7 @@ bool inv_data(const struct transition *t, struct witness *w)
 
 bool inv_slot(const struct transition *t, struct witness *w)
 {
-	const struct note *n = inv_retired(t);
+	const struct note *n = any_access(t);
 
 	if (n && !memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn))
 		return inv_fail(w, n->gfn, "an access completed to a page that is in no slot");
@@ -64,13 +74,13 @@ bool inv_i2(const struct transition *t, struct witness *w)
 	if (!n)
 		return true;
 	slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
-	v = hostmm_view(t->after, memslot_hva(t->after, slot, n->gfn));
+	v = hostmm_view(t->after, memslot_backing(t->after, slot, n->gfn));
 	if ((t->after->ghost->stopped & ghost_bit(n->gfn)) &&
 	    !(slot && n->n > 0 && v.present && v.pfn == n->pfn && v.height >= n->n))
 		return inv_fail(w, n->gfn,
 				"an access completed in a range whose invalidate_range_start has "
 				"returned");
-	if (!slot)
+	if (!slot || gmem_is_lost(t->after, slot, n->gfn))
 		return true;
 	if (!v.present || v.pfn != n->pfn)
 		return inv_fail(w, n->gfn,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Invariants of entries that are stored, and of table pages that are freed. */
 #include "mmu/s2_pte.h"
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inv.h"
 #include "model/memslots.h"
@@ -57,9 +58,9 @@ static const char *i3(const struct transition *t, const struct leaf *l)
 	uint32_t slot = new_leaf_slot(t, l);
 	struct host_view v;
 
-	if (!slot)
+	if (!slot || gmem_is_lost(t->after, slot, l->gfn))
 		return NULL;
-	v = hostmm_view(t->after, memslot_hva(t->after, slot, l->gfn));
+	v = hostmm_view(t->after, memslot_backing(t->after, slot, l->gfn));
 	if ((v.present && v.pfn == pte_pfn(t->after->pt.fmt, l->now)) ||
 	    under_invalidation(t, slot, l->gfn))
 		return NULL;

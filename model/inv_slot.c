@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Invariants at the return of ioctls. */
 #include "mmu/s2_pte.h"
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inv.h"
 #include "model/memslots.h"
@@ -294,6 +295,56 @@ bool inv_mmio(const struct transition *t, struct witness *w)
 		slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
 		if (n->acc != ACC_W || !slot || !(t->after->slots[slot].flags & MEM_READONLY))
 			return inv_fail(w, n->gfn, "an access to a slot's page became MMIO");
+	}
+	return true;
+}
+
+/* ---- guest_memfd ----------------------------------------------------------------------------- */
+
+/* The slot object that page @page of file @map is bound to, or none, knows of it. */
+static bool is_binding_sound(const struct vm *vm, uint32_t map, uint64_t page)
+{
+	uint32_t slot = gmem_bound(vm, map, page);
+	const struct memslot *s = &vm->slots[slot];
+
+	return !slot || (s->in_use && s->gmem == map + 1 && page >= s->gmem_page &&
+			 page - s->gmem_page < s->npages);
+}
+
+static bool is_slot_bound(const struct vm *vm, uint32_t slot)
+{
+	const struct memslot *s = &vm->slots[slot];
+
+	for (uint64_t p = 0; (s->flags & MEM_GUEST_MEMFD) && p < s->npages; p++)
+		if (!s->gmem || gmem_bound(vm, s->gmem - 1U, s->gmem_page + p) != slot)
+			return false;
+	return true;
+}
+
+/* While an ioctl changes a slot, old and new object cannot both have the pages. */
+bool inv_gmem(const struct transition *t, struct witness *w)
+{
+	const struct vm *vm = t->after;
+
+	for (uint32_t m = 0; m < vm->st->nr_maps; m++)
+		for (uint64_t p = 0; vm->st->maps[m].bindings && p < vm->st->maps[m].npages; p++)
+			if (!is_binding_sound(vm, m, p)) {
+				w->why = "a page of guest_memfd is bound to a slot object that was "
+					 "freed";
+				return false;
+			}
+	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++) {
+		unsigned int set = memslots_active(vm, as);
+
+		if (vm->st->lock[OBJ_SLOTS_LOCK].writer)
+			break;
+		for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
+			uint32_t slot = memslots_ids(vm, as, set)[i];
+
+			if (!is_slot_bound(vm, slot))
+				return inv_fail(w, vm->slots[slot].base_gfn,
+						"a slot that guest_memfd backs is not bound to it");
+		}
 	}
 	return true;
 }

@@ -28,9 +28,10 @@ static const struct lang_choice choices_nx[] = { { "off", LANG_NX_OFF },
 						 { NULL, 0 } };
 static const struct lang_choice choices_timing[] = { { "racy", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_backing[] = {
-	{ "anon", LANG_BACKING_ANON },     { "thp", LANG_BACKING_THP },
-	{ "huge2m", LANG_BACKING_HUGE2M }, { "huge1g", LANG_BACKING_HUGE1G },
-	{ "memfd", LANG_BACKING_MEMFD },   { NULL, 0 }
+	{ "anon", LANG_BACKING_ANON },           { "thp", LANG_BACKING_THP },
+	{ "huge2m", LANG_BACKING_HUGE2M },       { "huge1g", LANG_BACKING_HUGE1G },
+	{ "memfd", LANG_BACKING_MEMFD },         { "gmem", LANG_BACKING_GMEM },
+	{ "gmem_huge", LANG_BACKING_GMEM_HUGE }, { NULL, 0 }
 };
 static const struct lang_choice choices_mode[] = { { "r", 0 }, { "w", 1 }, { NULL, 0 } };
 static const struct lang_choice choices_prot[] = { { "r", 0 }, { "rw", 1 }, { NULL, 0 } };
@@ -118,6 +119,7 @@ static const struct lang_field fields_map[] = {
 	OTHER("name", FIELD_NAME, NEED_YES, u.host_map.name),
 	NUMBER("size", FIELD_HEX, NEED_YES, u.host_map.size, 1, UINT64_MAX, 0),
 	CHOICE("backing", NEED_YES, u.host_map.backing, 0, choices_backing),
+	CHOICE("uffd", NEED_NO, u.host_map.uffd, 0, choices_bit),
 	END_OF_FIELDS,
 };
 static const struct lang_field fields_range[] = {
@@ -158,6 +160,7 @@ static const struct lang_field fields_set_region[] = {
 	OTHER("map", FIELD_LOC, NEED_EITHER, u.region.loc),
 	OTHER("hva", FIELD_HVA, NEED_EITHER, u.region.loc),
 	OTHER("bitmap", FIELD_BITMAP, NEED_NO, u.region.bitmap),
+	OTHER("gmem", FIELD_LOC, NEED_NO, u.region.gmem),
 	OTHER("fail", FIELD_NAME, NEED_NO, u.region.fail),
 	END_OF_ACTOR_FIELDS,
 };
@@ -190,6 +193,12 @@ static const struct lang_field fields_user_bit[] = {
 	NUMBER("n", FIELD_HEX, NEED_NO, u.user_bit.n, 1, UINT64_MAX, 1),
 	CHOICE("value", NEED_YES, u.user_bit.value, 0, choices_bit),
 	CHOICE("order", NEED_NO, u.user_bit.order, LANG_ORDER_RELAXED, choices_order),
+	END_OF_ACTOR_FIELDS,
+};
+static const struct lang_field fields_private[] = {
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.private.gpa, 0, UINT64_MAX, 0),
+	NUMBER("size", FIELD_HEX, NEED_YES, u.private.size, 1, UINT64_MAX, 0),
+	CHOICE("value", NEED_YES, u.private.value, 0, choices_bit),
 	END_OF_ACTOR_FIELDS,
 };
 static const struct lang_field fields_slot[] = {
@@ -235,6 +244,17 @@ static const struct lang_field fields_vcpu[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	END_OF_VCPU_FIELDS,
 };
+static const struct lang_field fields_page[] = {
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
+	END_OF_VCPU_FIELDS,
+};
+static const struct lang_field fields_prefault[] = {
+	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
+	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
+	NUMBER("n", FIELD_DEC, NEED_NO, u.guest.n, 1, UINT32_MAX, 1),
+	END_OF_VCPU_FIELDS,
+};
 static const struct lang_field fields_access[] = {
 	OTHER("vcpu", FIELD_VCPUS, NEED_YES, u.guest.vcpu_mask),
 	NUMBER("gpa", FIELD_HEX, NEED_YES, u.guest.gpa, 0, UINT64_MAX, 0),
@@ -262,6 +282,8 @@ static const struct lang_shape shapes[] = {
 	{ LANG_HOST_MUNMAP,	"host",		"munmap",	fields_range },
 	{ LANG_HOST_REMAP,	"host",		"remap",	fields_range },
 	{ LANG_HOST_MPROTECT,	"host",		"mprotect",	fields_mprotect },
+	{ LANG_HOST_COPY,	"host",		"copy",		fields_range },
+	{ LANG_HOST_PUNCH,	"host",		"punch",	fields_range },
 	{ LANG_HOST_AGE,	"host",		"age",		fields_age },
 	{ LANG_OP_SET_REGION,	"op",		"set_region",	fields_set_region },
 	{ LANG_OP_GET_DIRTY,	"op",		"get_dirty",	fields_get_dirty },
@@ -274,6 +296,10 @@ static const struct lang_shape shapes[] = {
 	{ LANG_OP_DUMP,		"op",		"dump",		fields_actor },
 	{ LANG_OP_USER_BIT,	"op",		"user_bit",	fields_user_bit },
 	{ LANG_OP_RESCAN,	"op",		"rescan",	fields_slot },
+	{ LANG_OP_SET_PRIVATE,	"op",		"set_private",	fields_private },
+	{ LANG_OP_PREFAULT,	"op",		"prefault",	fields_prefault },
+	{ LANG_OP_KVM_READ,	"op",		"kvm_read",	fields_page },
+	{ LANG_OP_KVM_WRITE,	"op",		"kvm_write",	fields_page },
 	{ LANG_GUEST_NOP,	"guest",	"nop",		fields_vcpu },
 	{ LANG_GUEST_READ,	"guest",	"read",		fields_access },
 	{ LANG_GUEST_WRITE,	"guest",	"write",	fields_access },
@@ -399,6 +425,8 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_HOST_MUNMAP] = "host munmap",
 		[LANG_HOST_REMAP] = "host remap",
 		[LANG_HOST_MPROTECT] = "host mprotect",
+		[LANG_HOST_COPY] = "host copy",
+		[LANG_HOST_PUNCH] = "host punch",
 		[LANG_HOST_AGE] = "host age",
 		[LANG_OP_SET_REGION] = "op set_region",
 		[LANG_OP_GET_DIRTY] = "op get_dirty",
@@ -411,6 +439,10 @@ const char *lang_kind_name(enum lang_kind kind)
 		[LANG_OP_DUMP] = "op dump",
 		[LANG_OP_USER_BIT] = "op user_bit",
 		[LANG_OP_RESCAN] = "op rescan",
+		[LANG_OP_SET_PRIVATE] = "op set_private",
+		[LANG_OP_PREFAULT] = "op prefault",
+		[LANG_OP_KVM_READ] = "op kvm_read",
+		[LANG_OP_KVM_WRITE] = "op kvm_write",
 		[LANG_GUEST_NOP] = "guest nop",
 		[LANG_GUEST_READ] = "guest read",
 		[LANG_GUEST_WRITE] = "guest write",
@@ -435,6 +467,13 @@ const char *lang_kind_name(enum lang_kind kind)
 
 	g_assert((size_t)kind < G_N_ELEMENTS(both));
 	return both[kind];
+}
+
+bool lang_has_vcpus(enum lang_kind kind)
+{
+	return (kind >= LANG_GUEST_NOP && kind <= LANG_GUEST_UNSPIN) ||
+	       kind == LANG_OP_SHADOW_ROOT || kind == LANG_OP_PREFAULT ||
+	       kind == LANG_OP_KVM_READ || kind == LANG_OP_KVM_WRITE;
 }
 
 const char *lang_errno_name(int err)

@@ -69,6 +69,8 @@ enum lang_kind {
 	LANG_HOST_MUNMAP,    /* u.host: loc, len */
 	LANG_HOST_REMAP,     /* u.host: loc, len */
 	LANG_HOST_MPROTECT,  /* u.host: loc, len, prot_write */
+	LANG_HOST_COPY,      /* u.host: loc, len */
+	LANG_HOST_PUNCH,     /* u.host: loc, len */
 	LANG_HOST_AGE,       /* u.host: loc, len, age */
 	LANG_OP_SET_REGION,  /* u.region */
 	LANG_OP_GET_DIRTY,   /* u.log: slot */
@@ -81,6 +83,10 @@ enum lang_kind {
 	LANG_OP_DUMP,        /* no arguments */
 	LANG_OP_USER_BIT,    /* u.user_bit */
 	LANG_OP_RESCAN,      /* u.log: slot */
+	LANG_OP_SET_PRIVATE, /* u.private: gpa, size, value */
+	LANG_OP_PREFAULT,    /* u.guest: vcpu_mask, gpa, n */
+	LANG_OP_KVM_READ,    /* u.guest: vcpu_mask, gpa */
+	LANG_OP_KVM_WRITE,   /* u.guest: vcpu_mask, gpa */
 	LANG_GUEST_NOP,      /* u.guest: vcpu_mask */
 	LANG_GUEST_READ,     /* u.guest */
 	LANG_GUEST_WRITE,    /* u.guest */
@@ -121,11 +127,13 @@ enum lang_arch { LANG_ARCH_BOTH, LANG_ARCH_X86, LANG_ARCH_ARM64 };
 enum lang_nx { LANG_NX_UNSET, LANG_NX_OFF, LANG_NX_FORCE };
 
 enum lang_backing {
-	LANG_BACKING_ANON,   /* 4 KiB pages only */
-	LANG_BACKING_THP,    /* anonymous, transparent huge pages */
-	LANG_BACKING_HUGE2M, /* hugetlb */
-	LANG_BACKING_HUGE1G, /* hugetlb */
-	LANG_BACKING_MEMFD,  /* shared file */
+	LANG_BACKING_ANON,      /* 4 KiB pages only */
+	LANG_BACKING_THP,       /* anonymous, transparent huge pages */
+	LANG_BACKING_HUGE2M,    /* hugetlb */
+	LANG_BACKING_HUGE1G,    /* hugetlb */
+	LANG_BACKING_MEMFD,     /* shared file */
+	LANG_BACKING_GMEM,      /* guest_memfd, pages of 4 KiB */
+	LANG_BACKING_GMEM_HUGE, /* guest_memfd, huge pages (proposed) */
 };
 
 enum lang_advice {
@@ -212,6 +220,7 @@ struct lang_host_map {
 	char name[LANG_NAME_MAX];
 	uint64_t size; /* bytes, not 0 */
 	enum lang_backing backing;
+	bool uffd; /* registered with a userfaultfd; default false */
 };
 
 struct lang_host {
@@ -231,6 +240,7 @@ struct lang_region {
 	struct lang_loc loc;
 	bool has_bitmap;
 	struct lang_loc bitmap; /* bitmap=NAME or bitmap=ADDRESS; its off is 0 */
+	struct lang_loc gmem;   /* file of guest_memfd and place in it; default none: empty map */
 	char fail[16];          /* point at which the call is made to fail; default empty */
 };
 
@@ -241,6 +251,11 @@ struct lang_log {
 	bool all;          /* pages=all: the n pages from first */
 	struct lang_range *ranges; /* otherwise these, ascending, not overlapping; owned */
 	unsigned nr_ranges;
+};
+
+struct lang_private {
+	uint64_t gpa, size; /* bytes, size not 0 */
+	bool value;
 };
 
 struct lang_param {
@@ -346,6 +361,7 @@ struct lang_line {
 		struct lang_track track;
 		struct lang_param param;
 		struct lang_user_bit user_bit;
+		struct lang_private private;
 		struct lang_guest guest;
 		struct lang_phase phase;
 		struct lang_choose choose;
@@ -417,6 +433,9 @@ void lang_print_canonical(const struct lang_line *l, GString *out);
 
 /* Append "v0", "vmm1", "mm0", "ack0" or "rcu". */
 void lang_print_mover(const struct lang_sched *s, GString *out);
+
+/* Is a line of this kind for vCPUs, named by vcpu=? */
+bool lang_has_vcpus(enum lang_kind kind);
 
 /* The first words of a kind ("op set_region"); a description for LANG_BLANK and LANG_OBS. */
 const char *lang_kind_name(enum lang_kind kind);

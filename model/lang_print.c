@@ -142,6 +142,8 @@ static bool is_printed(const struct lang_line *l, const struct lang_field *f)
 		return true;
 	if (f->type == FIELD_BITMAP)
 		return l->u.region.has_bitmap;
+	if (f->type == FIELD_LOC)
+		return *((const struct lang_loc *)lang_field_at_const(l, f))->map != '\0';
 	if (f->type == FIELD_NAME || f->type == FIELD_TEXT)
 		return *(const char *)lang_field_at_const(l, f) != '\0';
 	return lang_field_get(l, f) != f->dflt;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/lines.h"
 
+#include "model/gmem.h"
 #include "model/host_op.h"
 #include "model/hostmm.h"
 #include "model/mem.h"
@@ -69,6 +70,22 @@ static uint32_t find_bitmap(struct lines *s, const char *name, uint64_t pages)
 	return 0;
 }
 
+/* The file that a region line names, if it names one. */
+static bool find_gmem(const struct lines *s, const struct lang_loc *loc, struct op *op,
+		      GError **error)
+{
+	int m = *loc->map ? hostmm_map_find(s->vm, loc->map) : -1;
+
+	if (*loc->map && m < 0) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "gmem: expected the name of a mapping, found '%s'", loc->map);
+		return false;
+	}
+	op->gmem = (uint8_t)(m + 1);
+	op->gmem_off = loc->off;
+	return true;
+}
+
 static bool fill_region(struct lines *s, const struct lang_region *l, struct op *op, GError **error)
 {
 	uint64_t pages = l->size >> s->vm->cfg->geom.page_shift;
@@ -84,6 +101,8 @@ static bool fill_region(struct lines *s, const struct lang_region *l, struct op 
 	} else if (l->has_bitmap) {
 		op->uf_bitmap = find_bitmap(s, l->bitmap.map, pages);
 	}
+	if (!find_gmem(s, &l->gmem, op, error))
+		return false;
 	while (*l->fail && op->fail < NR_FAIL_POINTS &&
 	       strcmp(fail_point_names[op->fail], l->fail) != 0)
 		op->fail++;
@@ -143,6 +162,8 @@ static void host_kind(const struct lang_line *l, struct op *op)
 		op->kind = HOST_REMAP;
 	else if (l->kind == LANG_HOST_MPROTECT)
 		op->kind = h->prot_write ? HOST_PROTECT_RW : HOST_PROTECT_R;
+	else if (l->kind == LANG_HOST_COPY)
+		op->kind = HOST_COPY;
 	else if (l->kind == LANG_HOST_AGE)
 		op->kind = HOST_AGE;
 	else if ((size_t)h->advice < G_N_ELEMENTS(advice))
@@ -158,12 +179,25 @@ static void host_kind(const struct lang_line *l, struct op *op)
 static bool make_map(struct lines *s, const struct lang_host_map *m, GError **error)
 {
 	static const enum host_backing backing[] = {
-		[LANG_BACKING_ANON] = HOST_ANON,     [LANG_BACKING_THP] = HOST_THP,
-		[LANG_BACKING_HUGE2M] = HOST_HUGE2M, [LANG_BACKING_HUGE1G] = HOST_HUGE1G,
-		[LANG_BACKING_MEMFD] = HOST_MEMFD,
+		[LANG_BACKING_ANON] = HOST_ANON,           [LANG_BACKING_THP] = HOST_THP,
+		[LANG_BACKING_HUGE2M] = HOST_HUGE2M,       [LANG_BACKING_HUGE1G] = HOST_HUGE1G,
+		[LANG_BACKING_MEMFD] = HOST_MEMFD,         [LANG_BACKING_GMEM] = HOST_GMEM,
+		[LANG_BACKING_GMEM_HUGE] = HOST_GMEM_HUGE,
 	};
+	int map = hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]);
+	struct host_map *made = &s->vm->st->maps[map < 0 ? 0 : map];
 
-	if (hostmm_map_new(s->vm, m->name, m->size, backing[m->backing]) >= 0)
+	if (map >= 0 && m->uffd && m->backing != LANG_BACKING_ANON &&
+	    m->backing != LANG_BACKING_MEMFD) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "host map: expected backing=anon or memfd with uffd=1, found '%s'",
+			    m->name);
+		return false;
+	}
+	made->uffd = map >= 0 ? m->uffd : made->uffd;
+	if (map >= 0 && m->backing >= LANG_BACKING_GMEM)
+		made->bindings = words_alloc(s->vm, made->npages);
+	if (map >= 0 && (made->bindings || m->backing < LANG_BACKING_GMEM))
 		return true;
 	g_set_error(
 		error, LINES_ERROR, LINES_ERROR_LINE,
@@ -204,6 +238,69 @@ static void start_track(struct lines *s, const struct lang_line *l, uint32_t a)
 	actor_start(s->vm, a, l->kind == LANG_OP_TRACK ? P_track_page : P_untrack_page,
 		    &(struct l_range){ .flag = t->user == LANG_TRACKER_EXT },
 		    sizeof(struct l_range));
+}
+
+/* A hole in a file of guest_memfd. */
+static bool start_punch(struct lines *s, const struct lang_host *h, uint32_t a, GError **error)
+{
+	unsigned int shift = s->vm->cfg->geom.page_shift;
+	int m = hostmm_map_find(s->vm, h->loc.map);
+	hva_t hva;
+
+	if (!lines_resolve(s, &h->loc, &hva, error) || !need_inside(s, h, hva, error))
+		return false;
+	if (m < 0 || !s->vm->st->maps[m].bindings ||
+	    ((h->loc.off | h->len) & (geom_page_size(&s->vm->cfg->geom) - 1))) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "host punch: expected whole pages of guest_memfd, found "
+			    "%s+0x%" G_GINT64_MODIFIER "x len=0x%" G_GINT64_MODIFIER "x",
+			    h->loc.map, h->loc.off, h->len);
+		return false;
+	}
+	actor_start(s->vm, a, P_gmem_punch,
+		    &(struct l_range){ .i = (uint32_t)m,
+				       .start = h->loc.off >> shift,
+				       .end = (h->loc.off + h->len) >> shift },
+		    sizeof(struct l_range));
+	return true;
+}
+
+static bool start_private(struct lines *s, const struct lang_private *p, uint32_t a, GError **error)
+{
+	const struct pt_geom *g = &s->vm->cfg->geom;
+	uint64_t end = p->gpa + p->size;
+
+	if (((p->gpa | p->size) & (geom_page_size(g) - 1)) || end < p->gpa ||
+	    end >> g->page_shift > gmem_gfns(s->vm) || !gmem_attributes_new(s->vm)) {
+		g_set_error(error, LINES_ERROR, LINES_ERROR_LINE,
+			    "set_private: expected whole pages below gfn 0x%" G_GINT64_MODIFIER
+			    "x and room for their attributes, found gpa=0x%" G_GINT64_MODIFIER
+			    "x size=0x%" G_GINT64_MODIFIER "x",
+			    gmem_gfns(s->vm), p->gpa, p->size);
+		return false;
+	}
+	s->vm->ops[a] = (struct op){ .first = p->gpa >> g->page_shift,
+				     .n = p->size >> g->page_shift,
+				     .kind = p->value };
+	actor_start(s->vm, a, P_set_private, &(struct l_range){ 0 }, sizeof(struct l_range));
+	return true;
+}
+
+static void start_prefault(struct vm *vm, const struct lang_guest *g, uint32_t v)
+{
+	gfn_t gfn = gpa_to_gfn(&vm->cfg->geom, g->gpa);
+
+	actor_start(vm, v, P_prefault,
+		    &(struct l_prefault){ .gfn = gfn, .end = gfn + g->n, .first = gfn },
+		    sizeof(struct l_prefault));
+}
+
+static void start_kvm_access(struct vm *vm, const struct lang_line *l, uint32_t v)
+{
+	actor_start(vm, v, P_kvm_access,
+		    &(struct l_kvm_access){ .gfn = gpa_to_gfn(&vm->cfg->geom, l->u.guest.gpa),
+					    .write = l->kind == LANG_OP_KVM_WRITE },
+		    sizeof(struct l_kvm_access));
 }
 
 static bool start_host(struct lines *s, const struct lang_line *l, uint32_t a, GError **error)
@@ -350,6 +447,8 @@ void lines_threads(const GPtrArray *lines, bool mem, uint32_t *vmms, uint32_t *m
 
 void lines_name(struct lines *s, const struct lang_line *l)
 {
+	if (l->kind == LANG_OP_SET_PRIVATE)
+		(void)gmem_attributes_new(s->vm);
 	if (l->kind == LANG_OP_USER_BIT)
 		(void)find_bitmap(s, l->u.user_bit.map, l->u.user_bit.page + l->u.user_bit.n);
 	if (l->kind == LANG_OP_SET_REGION && l->u.region.has_bitmap && !l->u.region.bitmap.is_hva)
@@ -366,6 +465,8 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
+	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 		if (!is_of_mm(l, vm_cfg_mem(s->vm->cfg) != MEM_SC))
 			return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
@@ -379,9 +480,13 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	case LANG_OP_PARAM:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_RESCAN:
+	case LANG_OP_SET_PRIVATE:
 	case LANG_OP_DUMP:
 		return BIT(vm_vmm_thread(s->vm, thread_of(l, s->vm->cfg->nr_vmms)));
 	case LANG_OP_SHADOW_ROOT:
+	case LANG_OP_PREFAULT:
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:
@@ -408,6 +513,7 @@ uint64_t lines_actors(const struct lines *s, const struct lang_line *l)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a flat switch over all kinds of lines */
 bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GError **error)
 {
 	switch (l->kind) {
@@ -418,8 +524,13 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
 	case LANG_HOST_AGE:
 		return start_host(s, l, actor, error);
+	case LANG_HOST_PUNCH:
+		return start_punch(s, &l->u.host, actor, error);
+	case LANG_OP_SET_PRIVATE:
+		return start_private(s, &l->u.private, actor, error);
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
 	case LANG_OP_CLEAR_DIRTY:
@@ -432,6 +543,13 @@ bool lines_start(struct lines *s, const struct lang_line *l, uint32_t actor, GEr
 	case LANG_OP_SHADOW_ROOT:
 		actor_start(s->vm, actor, P_first_shadow_root, &(struct l_range){ 0 },
 			    sizeof(struct l_range));
+		return true;
+	case LANG_OP_PREFAULT:
+		start_prefault(s->vm, &l->u.guest, actor);
+		return true;
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
+		start_kvm_access(s->vm, l, actor);
 		return true;
 	case LANG_OP_PARAM:
 		return start_param(s, &l->u.param, actor, error);

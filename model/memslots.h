@@ -76,6 +76,16 @@ static inline uint32_t ring_reserved(const struct rules *r)
 	return 64 + (r->pml ? PML_ENTRIES : 0);
 }
 
+/* dirty_ring_is_full() - the vCPU's ring is at its soft limit; never in bitmap mode. */
+static inline bool dirty_ring_is_full(const struct vm *vm, uint32_t v)
+{
+	const struct vcpu *vcpu = &vm->vcpus[v];
+
+	return vm->cfg->ring_entries &&
+	       vcpu->ring_dirty - vcpu->ring_reset >=
+		       vm->cfg->ring_entries - ring_reserved(&vm->cfg->rules);
+}
+
 /* Generation that readers of @as see; bit 63 while an update is in progress. */
 static inline uint64_t memslots_generation(const struct vm *vm, unsigned int as)
 {

@@ -209,6 +209,10 @@ PROC(gup)
 		if (f->phase == HF_NONE || f->phase == HF_EFAULT)
 			break;
 		STEP("gup:fault");
+		if (f->phase == HF_UFFD) {
+			AWAIT(W_PAGE, OBJ_PAGES, hostmm_page(c->vm, f->hva));
+			continue;
+		}
 		if (f->phase == HF_PLAIN) {
 			/* under the page-table lock: somebody else may have been faster */
 			if (hostmm_fault(c->vm, f->hva, f->write) == HF_PLAIN)
@@ -291,6 +295,23 @@ PROC(notify_end)
 	STEP("notify:changed");
 	if (!c->hva_queue)
 		CALL(P_notifier_end, l_range, .start = f->start, .end = f->end);
+	RETURN(0);
+	END;
+}
+
+/* UFFDIO_COPY: what is not there yet is filled in, and who waits for it goes on [mm/userfaultfd.c: mfill_atomic]. */
+PROC(host_copy)
+{
+	BEGIN(l_host);
+	for (f->at = f->start; f->at < f->end; f->at += host_page_bytes(c->vm)) {
+		if (!hostmm_view(c->vm, f->at).vma)
+			RETURN(-ENOENT);
+		if (hostmm_view(c->vm, f->at).present)
+			RETURN(-EEXIST);
+		install(c, f->at, true);
+		wake(c, OBJ_PAGES);
+		STEP("host_copy:page");
+	}
 	RETURN(0);
 	END;
 }
@@ -521,6 +542,7 @@ static uint16_t vma_proc(const struct vm *vm, const struct l_host *f)
 	case HOST_POPULATE:
 	case HOST_MUNMAP:
 	case HOST_REMAP:
+	case HOST_COPY:
 	case HOST_AGE:
 		break;
 	}
@@ -543,6 +565,7 @@ PROC(host_munmap)
 		CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
 	}
 	hostmm_unmap(c->vm, f->start, f->end);
+	wake(c, OBJ_PAGES);
 	CALL(P_notify_end, l_range, .start = f->start, .end = f->end);
 	RETURN(0);
 	END;
@@ -565,6 +588,10 @@ PROC(host_op)
 	if (f->cut != HOST_AGE && (f->start & (host_page_bytes(c->vm) - 1)))
 		RETURN(-EINVAL); /* the system calls want a page's address, and round the length up */
 	f->end = align_down_u64(f->end + host_page_bytes(c->vm) - 1, host_page_bytes(c->vm));
+	if (f->cut == HOST_COPY) {
+		CALL(P_host_copy, l_host, .start = f->start, .end = f->end);
+		RETURN(c->me->ret);
+	}
 	if (c->hva_queue)
 		CALL(P_recorded_ranges, l_host, 0);
 	if (f->cut == HOST_AGE) {

@@ -336,6 +336,8 @@ static void exit_line(struct recorder *r, const struct event *e)
 		[EXIT_RING_FULL] = "dirty_ring_full",
 		[EXIT_INTERNAL_ERROR] = "internal_error",
 		[EXIT_USERFAULT] = "userfault",
+		[EXIT_MEMORY_FAULT] = "memory_fault",
+		[EXIT_USERFAULT_PRIVATE] = "userfault",
 		[EXIT_MMIO_WRITE] = "mmio-write",
 		[EXIT_MMIO_READ] = "mmio-read",
 	};
@@ -357,8 +359,10 @@ static void exit_line(struct recorder *r, const struct event *e)
 	g_string_append_printf(r->exits, "exit vcpu=%u %s", e->vcpu, words[e->a]);
 	if (e->a == EXIT_ERR)
 		g_string_append_printf(r->exits, "=%s", lang_errno_name(e->b));
-	if (e->a == EXIT_USERFAULT)
+	if (e->a == EXIT_USERFAULT || e->a == EXIT_MEMORY_FAULT || e->a == EXIT_USERFAULT_PRIVATE)
 		g_string_append_printf(r->exits, " gpa=0x%" G_GINT64_MODIFIER "x", e->gfn);
+	if (e->a == EXIT_MEMORY_FAULT || e->a == EXIT_USERFAULT_PRIVATE)
+		g_string_append(r->exits, " flags=private");
 	g_string_append_c(r->exits, '\n');
 }
 

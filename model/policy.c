@@ -48,14 +48,16 @@ static const struct base {
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.page_track = PT_REMOVE_REGION, .ms_order = MS_MOVE_REJECT_IF_TRACKED,
 		.recovery = REC_ZAP, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
-		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true } },
+		.first_requests = REQ_TLB_FLUSH_GUEST, .prefault = PREFAULT_RETRY_LOCKED,
+		.trace_memslot_flush = true } },
 	{ "x86-7.2", "Linux 7.2 (unrecorded)", {
 		X86_COMMON, X86_FLUSH_613, .unrecorded = true, .host_protect_all = true, .host_protect_tables = true,
 		.spte_version = X86_SPTE_72, .fault_huge = HUGE_SPLIT,
 		.zap_order = ZAP_FLUSH_CLEAR_DROP, .zap_passes = 1U << 0 | 1U << 1 | 1U << 2,
 		.page_track = PT_REMOVE_REGION, .ms_order = MS_MOVE_REJECT_IF_TRACKED,
 		.recovery = REC_INPLACE, .slot_flush = SLOT_FLUSH_QUIRK, .log_split_last = true,
-		.first_requests = REQ_TLB_FLUSH_GUEST, .trace_memslot_flush = true,
+		.first_requests = REQ_TLB_FLUSH_GUEST, .prefault = PREFAULT_EAGAIN,
+		.trace_memslot_flush = true,
 		.spurious_no_overwrite = true,
 		.pml_drain_upward = true } },
 	{ "arm64-6.1", "Linux 6.1 (recorded: 6.1.192)", {

@@ -175,6 +175,22 @@ enum page_track {
 	PT_CHANGE_MOVEFAIL, /* proposed: when a DELETE or MOVE is committed or has failed */
 };
 
+/* Slots backed by guest_memfd: when KVM binds the file's pages to the slot object. */
+enum gmem_bind {
+	GMEM_NONE,           /* the VM has no private memory */
+	GMEM_IMMUTABLE,      /* 6.8 on: such slots can only be made and deleted */
+	GMEM_CREATE_ONLY,    /* v3 of userfault: flags may change, which binds nothing */
+	GMEM_NEW_UNBIND_OLD, /* a change of flags binds the new object, and unbinds the old one */
+};
+
+/* What KVM_PRE_FAULT_MEMORY does about a slot that is INVALID. */
+enum prefault {
+	PREFAULT_NONE,         /* there is no such ioctl (up to 6.10) */
+	PREFAULT_RETRY_LOCKED, /* 6.11 to 6.17: tries again, inside the SRCU section */
+	PREFAULT_EAGAIN,       /* 6.18 on: gives up */
+	PREFAULT_RELOAD,       /* the same, and it takes a new root at each try (ours) */
+};
+
 /* How a fault treats a huge leaf where it wants a small one. */
 enum fault_huge {
 	HUGE_ZAP_EMPTY, /* 6.1: freeze, flush, clear, link an empty table */
@@ -235,6 +251,8 @@ struct rules {
 	uint8_t log_flush;  /* enum log_flush */
 	uint8_t page_track; /* enum page_track */
 	uint8_t move_log;   /* enum move_log */
+	uint8_t gmem;       /* enum gmem_bind */
+	uint8_t prefault;   /* enum prefault */
 	uint8_t dirty_mode; /* enum dirty_mode */
 	bool delete_veto;   /* the architecture may refuse a DELETE (fail=archveto) */
 

@@ -19,6 +19,8 @@ enum ret_pf {
 	RET_PF_FIXED,           /* an SPTE was changed */
 	RET_PF_SPURIOUS,        /* the SPTE already allowed the access */
 	RET_PF_USER,            /* an exit to user space is prepared */
+	RET_PF_USER_PRIVATE,    /* the same, for a private page */
+	RET_PF_MEMORY_FAULT,    /* an exit for a private page that KVM cannot map */
 	RET_PF_WRITE_PROTECTED, /* a write to a tracked page: emulated in the kernel */
 };
 
@@ -56,7 +58,9 @@ enum fault_bits {
 	PFERR_USER = 4,
 	PFERR_RSVD = 8,
 	PFERR_FETCH = 16,
-	PFERR_OVERLAY = 32, /* denied by the permission overlay; no bit of hardware's */
+	PFERR_PRIVATE = 64,   /* the gfn was private when the fault began; no bit of hardware's */
+	PFERR_PREFETCH = 128, /* nobody accesses the page yet; no bit of hardware's */
+	PFERR_OVERLAY = 32,   /* denied by the permission overlay; no bit of hardware's */
 };
 
 struct l_fault {
@@ -117,6 +121,22 @@ struct l_log {
 	uint64_t word, mask, base;
 	uint8_t any, manual, flag, spare;
 	uint32_t n;
+};
+
+struct l_prefault {
+	gfn_t gfn, end, first;
+	int32_t err;
+	uint8_t tried; /* this page, in vain */
+	uint8_t spare[3];
+};
+
+struct l_kvm_access {
+	gfn_t gfn;
+	hva_t hva;
+	uint32_t slot;
+	uint8_t write;
+	uint8_t marks; /* copied, and not in the log yet */
+	uint8_t spare[2];
 };
 
 struct l_tlbi {

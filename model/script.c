@@ -165,7 +165,7 @@ static bool run_line(struct script *s, const struct lang_line *l, int *ret, GErr
 /* Do records have a `ret` for lines of this kind? */
 static bool has_ret(enum lang_kind kind)
 {
-	return (kind >= LANG_HOST_MAP && kind <= LANG_OP_RESCAN) || kind == LANG_GUEST_SPIN ||
+	return (kind >= LANG_HOST_MAP && kind <= LANG_OP_KVM_WRITE) || kind == LANG_GUEST_SPIN ||
 	       kind == LANG_GUEST_UNSPIN;
 }
 

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "model/gmem.h"
 #include "model/inject.h"
 #include "model/kick.h"
 #include "model/mem.h"
@@ -49,7 +50,12 @@ static bool bad_slot(const struct region_check *r)
 
 static bool bad_flags(const struct region_check *r)
 {
-	return (r->op->flags & ~r->vm->cfg->rules.allowed_flags) != 0;
+	uint32_t allowed = r->vm->cfg->rules.allowed_flags;
+
+	if (gmem_supported(&r->vm->cfg->rules) && (r->op->flags & MEM_GUEST_MEMFD))
+		allowed = (allowed & ~(uint32_t)(MEM_LOG_DIRTY_PAGES | MEM_READONLY)) |
+			  MEM_GUEST_MEMFD;
+	return (r->op->flags & ~allowed) != 0;
 }
 
 static bool unaligned(const struct region_check *r, uint64_t x)
@@ -70,6 +76,12 @@ static bool bad_gpa(const struct region_check *r)
 static bool bad_hva(const struct region_check *r)
 {
 	return unaligned(r, r->op->hva) || !is_user_range(r->vm, r->op->hva, r->op->size);
+}
+
+static bool bad_gmem_offset(const struct region_check *r)
+{
+	return (r->op->flags & MEM_GUEST_MEMFD) &&
+	       (unaligned(r, r->op->gmem_off) || r->op->gmem_off + r->op->size < r->op->gmem_off);
 }
 
 static bool bad_as(const struct region_check *r)
@@ -106,6 +118,27 @@ static bool modifies_fixed(const struct region_check *r)
 	return r->npages && r->old &&
 	       (s->hva != r->op->hva || s->npages != r->npages ||
 		((s->flags ^ r->op->flags) & MEM_READONLY));
+}
+
+/* What the kernel calls immutable, and what was proposed instead. */
+static bool gmem_is_fixed(const struct region_check *r)
+{
+	bool old = r->old && (r->vm->slots[r->old].flags & MEM_GUEST_MEMFD);
+	bool now = (r->op->flags & MEM_GUEST_MEMFD) != 0;
+
+	if (!r->npages || !r->old)
+		return false;
+	switch ((enum gmem_bind)r->vm->cfg->rules.gmem) {
+	case GMEM_NONE:
+		return false;
+	case GMEM_IMMUTABLE:
+		return now;
+	case GMEM_CREATE_ONLY:
+		return now && r->change == KVM_MR_MOVE;
+	case GMEM_NEW_UNBIND_OLD:
+		return old != now || (now && r->change == KVM_MR_MOVE);
+	}
+	return false;
 }
 
 static bool may_not_move(const struct region_check *r)
@@ -152,11 +185,14 @@ static const struct region_rule {
 	{ bad_size, EINVAL, false, "memory_size not page aligned" },
 	{ bad_gpa, EINVAL, false, "guest_phys_addr not page aligned" },
 	{ bad_hva, EINVAL, false, "userspace_addr not aligned or not user memory" },
+	{ bad_gmem_offset, EINVAL, false,
+	  "guest_memfd_offset not page aligned, or the range wraps" },
 	{ bad_as, EINVAL, false, "address space or id out of range" },
 	{ gpa_wraps, EINVAL, false, "guest range wraps" },
 	{ too_many_pages, EINVAL, false, "more than 2^31 - 1 pages" },
 	{ bad_uf_pointer, EINVAL, false, "userfault bitmap is not user memory" },
 	{ delete_nothing, EINVAL, true, "deletes a slot that does not exist" },
+	{ gmem_is_fixed, EINVAL, true, "changes what is fixed of a slot backed by guest_memfd" },
 	{ modifies_fixed, EINVAL, true, "changes size, userspace_addr or READONLY" },
 	{ may_not_move, EINVAL, true, "moves a slot where none may be moved" },
 	{ userfault_too_late, EINVAL, true, "sets USERFAULT on a slot that exists" },
@@ -221,6 +257,13 @@ static uint32_t new_slot(struct vm *vm, const struct op *op)
 	return slot;
 }
 
+/* The new slot object takes pages of a file. */
+static bool binds(const struct ctx *c, const struct l_slot *f)
+{
+	return (c->vm->slots[f->slot2].flags & MEM_GUEST_MEMFD) &&
+	       (f->change == KVM_MR_CREATE || c->rules->gmem == GMEM_NEW_UNBIND_OLD);
+}
+
 PROC(set_memory_region)
 {
 	BEGIN(l_slot);
@@ -230,6 +273,12 @@ PROC(set_memory_region)
 	if (f->err == 0 && f->change != KVM_MR_DELETE && f->change != KVM_MR_NONE) {
 		f->slot2 = new_slot(c->vm, &c->vm->ops[c->me_nr]);
 		f->err = f->slot2 ? 0 : -ENOMEM;
+		if (f->slot2 && binds(c, f)) {
+			AWAIT(W_LOCK_W, OBJ_GMEM_LOCK, 0);
+			f->err = gmem_bind(c->vm, &c->vm->ops[c->me_nr], f->slot2, f->slot);
+			if (f->err)
+				memslot_free(c->vm, f->slot2);
+		}
 	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
 		QUIET_STEP("set_memory_region:new");
@@ -238,6 +287,10 @@ PROC(set_memory_region)
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
+		if (f->err < 0 && f->slot2 && c->vm->slots[f->slot2].gmem) {
+			AWAIT(W_LOCK_W, OBJ_GMEM_LOCK, 0);
+			gmem_unbind(c->vm, f->slot2, f->slot);
+		}
 		if (f->err < 0 && f->slot2)
 			memslot_free(c->vm, f->slot2);
 		if (injects(c, INJ_SLOTS_LOCK_EARLY))
@@ -509,6 +562,13 @@ static uint8_t action_flag(const struct vm *vm, const struct l_slot *f, uint8_t 
 	return action == ACT_WP2 ? 2 : 1;
 }
 
+/* A DELETE frees the old object with its binding; other changes free the object alone. */
+static bool unbinds(const struct ctx *c, const struct l_slot *f)
+{
+	return c->vm->slots[f->slot].gmem && !injects(c, INJ_SKIP_GMEM_UNBIND) &&
+	       (f->change == KVM_MR_DELETE || c->rules->gmem == GMEM_NEW_UNBIND_OLD);
+}
+
 /* Generic part: totals, logging count, arch actions in order, then the old slot goes. */
 PROC(commit_memory_region)
 {
@@ -551,6 +611,10 @@ PROC(commit_memory_region)
 		if (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE)
 			track_free_arrays(c->vm, f->slot);
 		userfault_overlay_free(c->vm, f->slot, f->slot2);
+		if (unbinds(c, f)) {
+			AWAIT(W_LOCK_W, OBJ_GMEM_LOCK, 0);
+			gmem_unbind(c->vm, f->slot, 0);
+		}
 		memslot_free(c->vm, f->slot);
 	}
 	RETURN(0);

@@ -49,7 +49,7 @@ enum timed_state {
 	TIMED_USER,      /* user space computes */
 	TIMED_WAIT_LOCK, /* for a lock */
 	TIMED_WAIT_ACK,  /* for interrupts to be acknowledged */
-	TIMED_WAIT_RCU,  /* for a grace period, or for notifiers */
+	TIMED_WAIT_RCU,  /* for a grace period, for notifiers, or for user space to clear a bit */
 	TIMED_NR_STATES,
 };
 extern const char *const timed_state_names[TIMED_NR_STATES];
@@ -91,7 +91,7 @@ struct timed_totals {
 	struct kvm_stats kvm; /* VM's, and the sum of the vCPUs' */
 	struct lock_stats lock[TIMED_NR_LOCKS];
 	uint64_t exits[TIMED_NR_EXITS];
-	uint64_t user_exits[EXIT_INTERNAL_ERROR + 1]; /* by enum exit_kind */
+	uint64_t user_exits[NR_EXITS]; /* by enum exit_kind */
 	uint64_t steps, activations;
 	uint64_t state_ps[TIMED_NR_STATES];
 };

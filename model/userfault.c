@@ -200,6 +200,7 @@ PROC(set_attributes)
 	lock_drop_write(c, OBJ_MMU_LOCK);
 	STEP("set_attributes:zapped");
 	store_bits(c->vm, &c->vm->ops[c->me_nr]);
+	wake(c, OBJ_BITS);
 	STEP("set_attributes:stored");
 	AWAIT(W_LOCK_W, OBJ_MMU_LOCK, 0);
 	if (!injects(c, INJ_ATTR_NO_BEGIN))

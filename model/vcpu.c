@@ -270,22 +270,13 @@ static enum guest_stop run_guest(struct ctx *c, struct l_run *f)
 	return STOP_MORE;
 }
 
-static bool ring_is_full(const struct vm *vm, uint32_t v)
-{
-	const struct vcpu *vcpu = &vm->vcpus[v];
-
-	return vm->cfg->ring_entries &&
-	       vcpu->ring_dirty - vcpu->ring_reset >=
-		       vm->cfg->ring_entries - ring_reserved(&vm->cfg->rules);
-}
-
 /* Handles requests, loads a root, enters.  Return: 0 in the guest, -EXDEV: dirty ring full. */
 PROC(vcpu_enter)
 {
 	BEGIN(l_req);
 	for (;;) {
 		f->req = c->vm->vcpus[c->me_nr].requests;
-		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && ring_is_full(c->vm, c->me_nr))
+		if ((f->req & REQ_DIRTY_RING_SOFT_FULL) && dirty_ring_is_full(c->vm, c->me_nr))
 			RETURN(-EXDEV);
 		if (f->req & REQ_MMU_FREE_OBSOLETE_ROOTS) {
 			/* bits are taken one by one: a flush that comes meanwhile is done below */
@@ -407,6 +398,11 @@ static bool fault_ends_run(struct ctx *c, struct l_run *f)
 		return false;
 	} else if (f->ret == RET_PF_USER) {
 		exit_event(c, EXIT_USERFAULT, gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
+	} else if (f->ret == RET_PF_USER_PRIVATE || f->ret == RET_PF_MEMORY_FAULT) {
+		exit_event(c,
+			   f->ret == RET_PF_MEMORY_FAULT ? EXIT_MEMORY_FAULT
+							 : EXIT_USERFAULT_PRIVATE,
+			   gfn_to_gpa(&c->vm->cfg->geom, f->gfn), EFAULT);
 	} else if (f->ret < 0) {
 		exit_event(c, EXIT_ERR, 0, -f->ret);
 	} else {
@@ -434,6 +430,7 @@ PROC(resolve_userfault)
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	if (f->slot)
 		userfault_clear(c, f->slot, f->gfn);
+	wake(c, OBJ_BITS);
 	RETURN(0);
 	END;
 }

@@ -70,6 +70,8 @@ enum wait_kind {
 	W_ZERO,   /* counter obj is 0 */
 	W_EPOCH,  /* side arg of epoch obj has no reader */
 	W_ACKS,   /* no vCPU owes this actor an acknowledgement */
+	W_BIT,    /* bit arg of the words pool is 0 */
+	W_PAGE,   /* host page arg (element of the page pool) is there, or no longer mapped */
 	W_GUEST,  /* spinning in guest mode: a kick or the end of the loop */
 };
 
@@ -79,11 +81,14 @@ enum obj {
 	OBJ_SLOTS_LOCK,
 	OBJ_SLOTS_ARCH_LOCK,
 	OBJ_MMU_LOCK,
+	OBJ_GMEM_LOCK, /* of files of guest_memfd: their pages and bindings */
 	OBJ_NR_LOCKS,
 	OBJ_MN_ACTIVE = OBJ_NR_LOCKS, /* counter mn_active_invalidate_count */
 	OBJ_SRCU,
 	OBJ_RCU,
 	OBJ_ACKS,
+	OBJ_PAGES, /* host pages that user space fills in */
+	OBJ_BITS,  /* userfault bits that user space has cleared */
 	OBJ_VCPU0, /* one object a vCPU from here on: its mode and requests */
 };
 
@@ -148,14 +153,15 @@ struct op {
 	uint32_t nr_mask_words;
 	uint32_t uf_bitmap; /* words index of the userfault bitmap */
 	uint32_t uf_pages;
-	uint8_t access;  /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
-	uint8_t kind;    /* host operation */
-	uint8_t fail;    /* enum fail_point forced in this ioctl */
-	uint8_t uf_bad;  /* enum uf_pointer */
-	uint8_t pattern; /* enum access_pattern of a guest step */
-	uint8_t reads;   /* of 100 accesses so many read, whatever the others do */
-	uint8_t resolve; /* an exit is answered by user space, and the guest goes on */
-	uint8_t spare;
+	uint8_t access;       /* ACC_* of a guest step; host touch: ACC_W or ACC_R */
+	uint8_t kind;         /* host operation */
+	uint8_t fail;         /* enum fail_point forced in this ioctl */
+	uint8_t uf_bad;       /* enum uf_pointer */
+	uint8_t pattern;      /* enum access_pattern of a guest step */
+	uint8_t reads;        /* of 100 accesses so many read, whatever the others do */
+	uint8_t resolve;      /* an exit is answered by user space, and the guest goes on */
+	uint8_t gmem;         /* file of guest_memfd, map + 1 */
+	uint64_t gmem_off;    /* bytes */
 	uint64_t over;        /* pages that a pattern other than sequential ranges over */
 	uint64_t seed;        /* of a pattern */
 	uint64_t think_ps;    /* guest: computes so long before each access */
@@ -193,8 +199,10 @@ struct memslot {
 	uint32_t reap;      /* words index: pages that the permission overlay denies; 0 none */
 	uint8_t uf_bad;     /* enum uf_pointer */
 	uint8_t has_rmaps;  /* reverse maps exist: what shadow paging needs of each slot */
-	uint8_t spare[2];
-	uint32_t hva_rank; /* order among slots of one hva: the later inserted, the higher */
+	uint8_t gmem;       /* its file of guest_memfd, map + 1; 0 none */
+	uint8_t spare;
+	uint32_t hva_rank;  /* order among slots of one hva: the later inserted, the higher */
+	uint64_t gmem_page; /* where it begins in the file */
 };
 
 struct memslots {
@@ -216,6 +224,8 @@ enum host_backing {
 	HOST_HUGE2M,
 	HOST_HUGE1G,
 	HOST_MEMFD,
+	HOST_GMEM, /* guest_memfd: nobody has it mapped */
+	HOST_GMEM_HUGE,
 };
 
 struct host_map {
@@ -228,7 +238,9 @@ struct host_map {
 	uint32_t page0; /* first page record in the page pool */
 	uint8_t backing;
 	uint8_t in_use;
-	uint8_t spare[6];
+	uint8_t uffd; /* registered with a userfaultfd: who misses a page waits for it */
+	uint8_t spare;
+	uint32_t bindings; /* words index: guest_memfd, slot object of each page */
 };
 
 /* State of the host page table at one 2 MiB unit (hugetlb 1 GiB: the first unit of the GiB). */
@@ -436,8 +448,10 @@ struct vm_state {
 	uint8_t spare2[2];
 	uint32_t nr_tracked; /* pages that it believes to be protected, ascending */
 	struct tracked tracked[VM_MAX_TRACKED];
-	uint32_t split_cache; /* arm64: pages in the VM-wide split cache */
-	uint32_t nr_reaped;   /* overlays in use */
+	uint32_t split_cache;  /* arm64: pages in the VM-wide split cache */
+	uint32_t nr_reaped;    /* overlays in use */
+	uint32_t private_bits; /* words index: attribute of gfns */
+	uint32_t spare4;
 	struct host_map maps[VM_MAX_MAPS];
 };
 

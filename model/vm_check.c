@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The invariants of struct vm at rest; vm.h numbers them. */
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/memslots.h"
 
@@ -87,7 +88,9 @@ static const char *check_leaf(const struct vm *vm, unsigned int as, gfn_t gfn, p
 	if (!slot || gfn < s->base_gfn ||
 	    gfn + geom_pages(&vm->cfg->geom, height) > s->base_gfn + s->npages)
 		return "V6: a leaf outside its slot";
-	v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
+	if (gmem_is_lost(vm, slot, gfn))
+		return NULL;
+	v = hostmm_view(vm, memslot_backing(vm, slot, gfn));
 	if (!v.present || v.pfn != pte_pfn(vm->pt.fmt, e))
 		return "V6: a leaf that the host page table does not back";
 	if (v.height < height)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/vtlb.h"
 
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/memslots.h"
 #include "model/vcpu.h"
@@ -190,8 +191,8 @@ static enum tlb_keep check_entry(void *arg, const struct tlb_entry *e)
 		a->why = "T6: a TLB entry where no slot is";
 		return TLB_KEEP;
 	}
-	v = hostmm_view(vm, memslot_hva(vm, slot, e->gfn));
-	if (!v.present || v.pfn != pte_pfn(vm->pt.fmt, e->pte))
+	v = hostmm_view(vm, memslot_backing(vm, slot, e->gfn));
+	if ((!v.present || v.pfn != pte_pfn(vm->pt.fmt, e->pte)) && !gmem_is_lost(vm, slot, e->gfn))
 		a->why = "T6: a TLB entry whose frame is no longer the host's";
 	leaf = pt_lookup(&vm->pt, vm->st->roots[root - 1].table, e->gfn).value;
 	if ((e->access & ACC_W) && !(e->flags & TLB_CLEAN) &&

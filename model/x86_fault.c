@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
 #include "model/track.h"
@@ -177,11 +178,22 @@ PROC(fast_page_fault)
 	END;
 }
 
+/* Offsets in the file that do not fit a huge page. */
+static bool gmem_is_misaligned(const struct vm *vm, uint32_t slot, gfn_t gfn)
+{
+	const struct memslot *s = &vm->slots[slot];
+
+	return s->gmem && gmem_is_private(vm, gfn) &&
+	       ((s->base_gfn ^ s->gmem_page) & (geom_pages(&vm->cfg->geom, 1) - 1)) != 0;
+}
+
 unsigned int max_mapping_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
 {
 	unsigned int h = memslot_max_height(vm, slot, gfn, vm->cfg->geom.max_leaf_height);
-	struct host_view v = hostmm_view(vm, memslot_hva(vm, slot, gfn));
+	struct host_view v = hostmm_view(vm, memslot_backing(vm, slot, gfn));
 
+	if (gmem_is_misaligned(vm, slot, gfn))
+		return 0;
 	h = userfault_max_height(vm, slot, gfn, h);
 	return v.present && v.height < h ? v.height : v.present ? h : 0;
 }
@@ -231,8 +243,10 @@ static bool must_retry(const struct ctx *c, const struct l_fault *f, bool before
 	return injects(c, INJ_RETRY_BEFORE_LOCK) ? before : is_stale(c, f);
 }
 
-static void count_result(struct ctx *c, int r)
+static void count_result(struct ctx *c, const struct l_fault *f, int r)
 {
+	if ((f->err & PFERR_PREFETCH) && r != RET_PF_FIXED)
+		return; /* nobody was held up */
 	c->stats.pf_fixed += r == RET_PF_FIXED;
 	c->stats.pf_emulate += r == RET_PF_EMULATE || r == RET_PF_WRITE_PROTECTED;
 	c->stats.pf_spurious += r == RET_PF_SPURIOUS;
@@ -242,13 +256,19 @@ static void count_result(struct ctx *c, int r)
 PROC(x86_faultin)
 {
 	BEGIN(l_fault);
+	if (((f->err & PFERR_PRIVATE) != 0) != gmem_is_private(c->vm, f->gfn))
+		RETURN(RET_PF_MEMORY_FAULT); /* the attribute has changed since the fault began */
 	STEP("faultin:userfault");
 	if (!injects(c, INJ_UF_TEST_LATE)) {
 		int bit = userfault_test(c, f->slot, f->gfn, is_write(f));
 
 		if (bit != 0)
-			RETURN(bit < 0 ? bit : RET_PF_USER);
+			RETURN(bit < 0                    ? bit
+			       : (f->err & PFERR_PRIVATE) ? RET_PF_USER_PRIVATE
+							  : RET_PF_USER);
 	}
+	if (f->err & PFERR_PRIVATE)
+		RETURN(gmem_get_page(c, f->slot, f->gfn) ? RET_PF_MEMORY_FAULT : RET_PF_CONTINUE);
 	if (is_write(f) && (c->vm->slots[f->slot].flags & MEM_READONLY))
 		RETURN(RET_PF_EMULATE);
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = is_write(f));
@@ -279,7 +299,8 @@ static bool hits_tracked(const struct ctx *c, const struct l_fault *f)
 PROC(x86_page_fault)
 {
 	BEGIN(l_fault);
-	emit_fault(c, f);
+	if (!(f->err & PFERR_PREFETCH))
+		emit_fault(c, f);
 	if (f->err & PFERR_RSVD) {
 		f->result = (int8_t)handle_mmio_page_fault(c, f->gfn);
 		if (f->result != RET_PF_INVALID)
@@ -287,19 +308,21 @@ PROC(x86_page_fault)
 		if (c->rules->mmio_fault_is_read)
 			f->err = PFERR_RSVD;
 	}
-	c->stats.pf_taken++;
+	c->stats.pf_taken += !(f->err & PFERR_PREFETCH);
 	c->work.fault_dispatch++;
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
+	if (gmem_is_private(c->vm, f->gfn))
+		f->err |= PFERR_PRIVATE;
 	STEP("page_fault:slot");
 	if (hits_tracked(c, f)) {
-		count_result(c, RET_PF_WRITE_PROTECTED);
+		count_result(c, f, RET_PF_WRITE_PROTECTED);
 		RETURN(RET_PF_WRITE_PROTECTED);
 	}
 	if (can_be_fast(c, f)) {
 		CALL_WITH(P_fast_page_fault, f);
-		count_result(c, c->me->ret);
+		count_result(c, f, c->me->ret);
 		if (c->me->ret != RET_PF_INVALID)
 			RETURN(c->me->ret);
 	}
@@ -308,15 +331,17 @@ PROC(x86_page_fault)
 	if (!f->slot) {
 		cache_mmio(c, f->gfn);
 		if (gfn_to_gpa(&c->vm->cfg->geom, f->gfn) >> c->rules->gpa_bits) {
-			count_result(c, RET_PF_EMULATE);
+			count_result(c, f, RET_PF_EMULATE);
 			RETURN(RET_PF_EMULATE);
 		}
 	} else if ((c->vm->slots[f->slot].flags & MEMSLOT_INVALID) &&
 		   !injects(c, INJ_MAP_INVALID_SLOT)) {
+		if ((f->err & PFERR_PREFETCH) && c->rules->prefault >= PREFAULT_EAGAIN)
+			RETURN(-EAGAIN);
 		RETURN(RET_PF_RETRY);
 	} else {
 		CALL_WITH(P_x86_faultin, f);
-		count_result(c, c->me->ret);
+		count_result(c, f, c->me->ret);
 		if (c->me->ret != RET_PF_CONTINUE)
 			RETURN(c->me->ret);
 		{
@@ -332,8 +357,77 @@ PROC(x86_page_fault)
 			f->max_height = 0;
 	}
 	CALL_WITH(c->rules->tdp_mmu ? P_tdp_fault : P_legacy_fault, f);
-	count_result(c, c->me->ret);
+	count_result(c, f, c->me->ret);
 	RETURN(c->me->ret);
+	END;
+}
+
+/* What is left of the range behind the page or block that was mapped. */
+static gfn_t behind_mapped(const struct ctx *c, gfn_t gfn)
+{
+	struct pt_pos p = pt_lookup(&c->vm->pt, vcpu_root_table(c), gfn);
+
+	return geom_base(&c->vm->cfg->geom, gfn, p.height) +
+	       geom_pages(&c->vm->cfg->geom, p.height);
+}
+
+static int prefault_error(int r)
+{
+	switch (r) {
+	case RET_PF_EMULATE:
+		return -ENOENT;
+	case RET_PF_USER:
+	case RET_PF_USER_PRIVATE:
+	case RET_PF_MEMORY_FAULT:
+		return -EFAULT;
+	default:
+		return r < 0 ? r : 0;
+	}
+}
+
+/* A root that is not obsolete [kvm_mmu_reload]. */
+PROC(reload_root)
+{
+	BEGIN(l_req);
+	if (c->vm->vcpus[c->me_nr].requests & REQ_MMU_FREE_OBSOLETE_ROOTS) {
+		c->vm->vcpus[c->me_nr].requests &= ~(uint32_t)REQ_MMU_FREE_OBSOLETE_ROOTS;
+		CALL(P_free_obsolete_root, l_req, 0);
+	}
+	if (!c->vm->vcpus[c->me_nr].root)
+		CALL(P_load_root, l_req, 0);
+	RETURN(0);
+	END;
+}
+
+/*
+ * KVM_PRE_FAULT_MEMORY, by the vCPU's thread: pages are mapped as read faults would, in one SRCU section and
+ * with the root that stands at a page's first try.  It succeeds if it has mapped anything
+ * [v6.12 virt/kvm/kvm_main.c: kvm_vcpu_pre_fault_memory; mmu.c: kvm_arch_vcpu_pre_fault_memory, kvm_tdp_map_page].
+ * SIMPLIFIED: the root is looked at as from 6.15 on; before that one that was invalidated earlier stayed.
+ */
+PROC(prefault)
+{
+	BEGIN(l_prefault);
+	if (c->rules->prefault == PREFAULT_NONE || !c->rules->tdp_mmu)
+		RETURN(c->rules->prefault == PREFAULT_NONE ? -ENOTTY : -EOPNOTSUPP);
+	srcu_enter(c);
+	while (f->gfn < f->end) {
+		f->tried = 0;
+		do {
+			if (!f->tried || c->rules->prefault == PREFAULT_RELOAD)
+				CALL(P_reload_root, l_req, 0);
+			f->tried = 1;
+			STEP("prefault:try");
+			CALL(P_x86_page_fault, l_fault, .gfn = f->gfn, .err = PFERR_PREFETCH);
+		} while (c->me->ret == RET_PF_RETRY);
+		f->err = prefault_error(c->me->ret);
+		if (f->err)
+			break;
+		f->gfn = behind_mapped(c, f->gfn);
+		STEP("prefault:mapped");
+	}
+	srcu_exit(c);
+	RETURN(f->gfn > f->first ? 0 : f->err);
 	END;
 }
 
@@ -536,9 +630,12 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_
 	    spte_allows(fmt, f->old, f->err))
 		return RET_PF_SPURIOUS;
 	if (f->slot)
-		e = make_spte(c, f, f->goal ? base : f->gfn, f->goal, f->old, false);
+		e = make_spte(c, f, f->goal ? base : f->gfn, f->goal, f->old,
+			      f->err & PFERR_PREFETCH);
 	else
 		e = spte_make_mmio(fmt, base, memslots_generation(c->vm, 0), ACC_RWX);
+	if (pte_eq(e, f->old) && !f->slot && (f->err & PFERR_PREFETCH))
+		return RET_PF_EMULATE; /* an access would not come here: the MMIO entry stops it */
 	if (pte_eq(e, f->old))
 		return is_write_protected(c, f) ? RET_PF_WRITE_PROTECTED : RET_PF_SPURIOUS;
 	if (!may_store(c, f))

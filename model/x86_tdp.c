@@ -4,6 +4,7 @@
  * [KVM v6.1, v6.12 arch/x86/kvm/mmu/tdp_mmu.c; mmu.c: kvm_mmu_zap_all_fast, kvm_mmu_load;
  *  x86.c: kvm_mmu_slot_apply_flags].
  */
+#include "model/gmem.h"
 #include "model/hostmm.h"
 #include "model/inject.h"
 #include "model/vcpu.h"
@@ -556,6 +557,12 @@ PROC(act_flush_slot)
 	END;
 }
 
+/* Private pages stay small [kvm_mmu_max_mapping_level]. */
+static unsigned int recovery_height(const struct vm *vm, uint32_t slot, gfn_t gfn)
+{
+	return gmem_is_private(vm, gfn) ? 0 : max_mapping_height(vm, slot, gfn);
+}
+
 /* Next table entry that a huge leaf could replace; false at the end of the root. */
 static bool find_collapsible(struct ctx *c, struct l_range *f, struct pt_pos *out)
 {
@@ -572,7 +579,7 @@ static bool find_collapsible(struct ctx *c, struct l_range *f, struct pt_pos *ou
 		base = geom_base(&pt->geom, w->gfn, w->height);
 		if (w->height <= pt->geom.max_leaf_height && base >= s->base_gfn &&
 		    base < s->base_gfn + s->npages &&
-		    max_mapping_height(c->vm, f->slot, base) >= w->height) {
+		    recovery_height(c->vm, f->slot, base) >= w->height) {
 			uint32_t t = walk_find_table(pt, w, &c->work);
 
 			*out = (struct pt_pos){ .table = t,

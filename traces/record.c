@@ -116,9 +116,8 @@ static bool check_vcpus(const struct reader *rd, const struct lang_line *l)
 {
 	unsigned vcpus = rd->scen->header.u.scenario.vcpus;
 
-	if (((l->kind < LANG_GUEST_NOP || l->kind > LANG_GUEST_UNSPIN) &&
-	     l->kind != LANG_OP_SHADOW_ROOT) ||
-	    vcpus >= LANG_VCPUS_MAX || l->u.guest.vcpu_mask >> vcpus == 0)
+	if (!lang_has_vcpus(l->kind) || vcpus >= LANG_VCPUS_MAX ||
+	    l->u.guest.vcpu_mask >> vcpus == 0)
 		return true;
 	return fail(rd, "unknown vCPU, expected numbers below vcpus=%u, found '%s'", vcpus,
 		    l->text);
@@ -254,6 +253,8 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_HOST_MUNMAP:
 	case LANG_HOST_REMAP:
 	case LANG_HOST_MPROTECT:
+	case LANG_HOST_COPY:
+	case LANG_HOST_PUNCH:
 	case LANG_HOST_AGE:
 	case LANG_OP_SET_REGION:
 	case LANG_OP_GET_DIRTY:
@@ -266,6 +267,10 @@ static bool add_line(struct reader *rd, struct lang_line *l)
 	case LANG_OP_DUMP:
 	case LANG_OP_USER_BIT:
 	case LANG_OP_RESCAN:
+	case LANG_OP_SET_PRIVATE:
+	case LANG_OP_PREFAULT:
+	case LANG_OP_KVM_READ:
+	case LANG_OP_KVM_WRITE:
 	case LANG_GUEST_NOP:
 	case LANG_GUEST_READ:
 	case LANG_GUEST_WRITE:

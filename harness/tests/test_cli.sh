@@ -266,6 +266,18 @@ sed 's/^expect.*/expect holds/; /^sched/d' "$dir/trace.scn" >"$dir/short.scn"
 expect 0 '' replay "$dir/short.scn"
 prints 'holds in 0 moves'
 
+# what is no file is written to, and stays what it is
+mkfifo "$dir/pipe"
+cat "$dir/pipe" >"$dir/piped" &
+expect 0 '' explore -o "$dir/pipe" "$dir/free.scn"
+if [ -p "$dir/pipe" ]; then
+	wait
+	grep -q 'holds in all' "$dir/piped" || complain "expected the report through a pipe, found: $(cat "$dir/piped")"
+else
+	kill $!
+	complain "a pipe was replaced by a file"
+fi
+
 left=$(find "$dir" -name 'result.*')
 [ -z "$left" ] || complain "temporary files are left: $left"
 

@@ -60,8 +60,18 @@ static const struct control tracking[] = {
 	    "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
 /* logging goes on when the flag goes */
 #define UF_OFF MAP SLOT_AT "0x4000 flags=log+uf bitmap=b0\n" PAR SLOT("log") JOIN
-#define SEAN   "arm64-sean-rewrite+"
-#define V3     "x86-uf-v3+"
+/* an attribute makes KVM's own accesses wait; a bitmap does not */
+#define KVM_READS MAP BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n" JOIN
+#define KVM_ASKS                                                                                   \
+	MAP BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n"                                     \
+			     "op user_bit map=b0 page=0 value=0\n" JOIN
+/* ... nor does a userfaultfd let them pass: they wait for the host page, as faults do */
+#define WAITS    "host map name=m0 size=0x4000 backing=anon uffd=1\n"
+#define COPY     "host copy map=m0+0x0 len=0x1000\n"
+#define KVM_UFFD WAITS BIT_1 SET_UF PAR "op kvm_read vcpu=0 gpa=0x4000\n"
+#define FAULT_UF WAITS SLOT("none") BIT_1 PAR WRITE "\n" SET_UF
+#define SEAN     "arm64-sean-rewrite+"
+#define V3       "x86-uf-v3+"
 
 /* clang-format off */
 static const struct control userfault[] = {
@@ -88,6 +98,23 @@ static const struct control userfault[] = {
 	{ SEAN "uapi=create-only+invalidate=inv-none", "", "INV-UF", true, UF_NEW },
 	{ V3 "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
 	{ SEAN "uapi=attr-rfc", "", "INV-UF", true, UF_LATER },
+	{ "x86-uf-v3", "", "INV-PROG", true, KVM_READS },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, KVM_READS },
+	{ V3 "uapi=attr-rfc", "", "INV-PROG", false, KVM_READS },
+	{ SEAN "uapi=attr-rfc", "", "INV-PROG", false, KVM_READS },
+	{ V3 "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
+	{ SEAN "uapi=attr-rfc", "", "INV-PROG", true, KVM_ASKS },
+	{ "x86-uf-v3", "", "INV-PROG", false, KVM_UFFD JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", true, KVM_UFFD COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", false, KVM_UFFD JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, KVM_UFFD COPY JOIN },
+	/* a fault that sleeps there holds up the ioctl, and maps nothing behind it */
+	{ "x86-uf-v3", "", "INV-UF", true, FAULT_UF COPY JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", true, FAULT_UF COPY JOIN },
+	{ "x86-uf-v3", "", "INV-PROG", false, FAULT_UF JOIN COPY },
+	{ "arm64-sean-rewrite", "", "INV-UF", true, FAULT_UF COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", true, FAULT_UF COPY JOIN },
+	{ "arm64-sean-rewrite", "", "INV-PROG", false, FAULT_UF JOIN COPY },
 	{ V3 "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ SEAN "uapi=rescan-ioctl", "", "INV-UF", true, RESCAN },
 	{ "x86-uf-v2", "", "INV-UF", true, NEAR },
@@ -113,6 +140,87 @@ static const struct control userfault[] = {
 START_TEST(no_guest_passes_a_bit_that_was_set)
 {
 	check_control(&userfault[_i], "");
+}
+END_TEST
+
+/* ---- guest_memfd ------------------------------------------------------------------------------------- */
+
+/* a private page, and USERFAULT set while it faults */
+#define GMEM_SLOT SLOT_AT "0x4000 gmem=g0+0x0 flags=gmem"
+#define GMEM_FILE(kind)                                                                            \
+	"host map name=m0 size=0x4000 backing=anon\n"                                              \
+	"host map name=g0 size=0x4000 backing=" kind "\n"                                          \
+	"op set_private gpa=0x4000 size=0x4000 value=1\n"
+#define GMEM_UF                                                                                    \
+	GMEM_FILE("gmem") BIT_1 GMEM_SLOT "\n" PAR WRITE "\n" GMEM_SLOT "+uf bitmap=b0\n" JOIN
+/* flags change twice, then the slot goes and the file gets a hole */
+#define GMEM_OFF                                                                                   \
+	GMEM_FILE("gmem")                                                                          \
+	BIT_1 GMEM_SLOT "\n" PAR GMEM_SLOT "+uf bitmap=b0\n" GMEM_SLOT "\n"                        \
+			"op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"         \
+			"host punch map=g0+0x0 len=0x4000\n" JOIN
+#define GMEM_NEAR                                                                                  \
+	GMEM_FILE("gmem_huge")                                                                     \
+	BIT_1 GMEM_SLOT "+uf bitmap=b0\n" PAR "guest write vcpu=0 gpa=0x5000\n" WRITE "\n" JOIN
+
+/* clang-format off */
+static const struct control gmem[] = {
+	{ V3 "gmem=bind-create-only", "", "INV-GMEM", false, GMEM_UF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-GMEM", true, GMEM_UF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UF", true, GMEM_UF },
+	/* between bind and swap a fault of the old object finds the new one's binding */
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-WARN", false, GMEM_UF },
+	{ V3 "gmem=gmem-immutable", "", "INV-WARN", true, GMEM_UF },
+	{ V3 "gmem=bind-create-only", "", "INV-FREED", false, GMEM_OFF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-FREED", true, GMEM_OFF },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-GMEM", true, GMEM_OFF },
+	{ V3 "gmem=gmem-immutable", "", "INV-GMEM", true, GMEM_OFF },
+	{ "x86-uf-v2+gmem=bind-new-unbind-old", "", "INV-UFMAP", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UFMAP", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old", "", "INV-UF", true, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old+size=size-free", "", "INV-UF", false, GMEM_NEAR },
+	{ V3 "gmem=bind-new-unbind-old+size=size-free", "", "INV-UFMAP", false, GMEM_NEAR },
+};
+/* clang-format on */
+
+START_TEST(no_binding_outlives_its_slot)
+{
+	check_control(&gmem[_i], "");
+}
+END_TEST
+
+/* ---- KVM_PRE_FAULT_MEMORY ---------------------------------------------------------------------------- */
+
+#define PREFAULT "op prefault vcpu=0 gpa=0x4000\n"
+#define FETCH                                                                                      \
+	MAP SLOT("none") PAR PREFAULT                                                              \
+		"op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n" JOIN
+/* ... while another slot goes */
+#define FETCH_OTHER                                                                                \
+	"host map name=m0 size=0x8000 backing=anon\n" SLOT(                                        \
+		"none") "op set_region slot=1 size=0x4000 map=m0+0x4000 gpa=0x8000 "               \
+			"flags=none\n" PAR PREFAULT                                                \
+			"op set_region slot=1 size=0x0 map=m0+0x4000 gpa=0x8000 flags=none\n" JOIN
+#define LEAFS "x86-6.12+slot-flush=zap-slot-leafs+prefault="
+#define ALL   "x86-6.12+slot-flush=zap-all+prefault="
+
+/* clang-format off */
+static const struct control prefault[] = {
+	{ LEAFS "retry-in-srcu", "", "INV-PROG", false, FETCH },
+	{ LEAFS "eagain", "", "INV-PROG", true, FETCH },
+	{ LEAFS "retry-in-srcu", "", "INV-PROG", true, FETCH_OTHER },
+	/* a root that becomes obsolete between two tries is never replaced */
+	{ ALL "eagain", "", "INV-PROG", false, FETCH_OTHER },
+	{ ALL "eagain", "", "INV-PROG", false, FETCH },
+	{ ALL "eagain-reload", "", "INV-PROG", true, FETCH_OTHER },
+	{ ALL "eagain-reload", "", "INV-PROG", true, FETCH },
+	{ ALL "eagain-reload", "", "I3", true, FETCH },
+};
+/* clang-format on */
+
+START_TEST(who_prefaults_does_not_hang)
+{
+	check_control(&prefault[_i], "");
 }
 END_TEST
 
@@ -160,6 +268,8 @@ int main(void)
 	tcase_set_timeout(policies, 60);
 	tcase_add_loop_test(policies, no_guest_passes_a_bit_that_was_set, 0,
 			    G_N_ELEMENTS(userfault));
+	tcase_add_loop_test(policies, no_binding_outlives_its_slot, 0, G_N_ELEMENTS(gmem));
+	tcase_add_loop_test(policies, who_prefaults_does_not_hang, 0, G_N_ELEMENTS(prefault));
 	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
 	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
 	suite_add_tcase(suite, policies);

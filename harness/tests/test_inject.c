@@ -15,28 +15,36 @@
 #include "model/inv.h"
 #include "model/script.h"
 
-#define THP      "host map name=m0 size=0x4000 backing=thp\n"
-#define EIGHT    "host map name=m0 size=0x8000 backing=anon\n"
-#define DELETE   "op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"
-#define UF       SLOT_AT "0x4000 flags=uf bitmap=b0\n"
-#define BIT_1    "op user_bit map=b0 page=0 value=1\n"
-#define FILLED   MAP "host touch map=m0+0x0 len=0x4000 mode=w\n"
-#define TWICE    WRITE " n=2 stride=0\n"
-#define AGAIN    WRITE " repeat=2\n"
-#define BOTH     WRITE " n=2\n"
-#define ONCE     WRITE "\n"
-#define NEXT     "guest write vcpu=0 gpa=0x5000\n"
-#define DISCARD  "host madvise map=m0+0x0 len=0x1000 advice=dontneed\n"
-#define DISCARD2 "host madvise map=m0+0x0 len=0x2000 advice=dontneed\n"
-#define AGED     "host age map=m0+0x0 len=0x1000 mode=clear_young\n"
-#define GET      "op get_dirty slot=0\n"
-#define GET2     "op get_dirty slot=0 repeat=2\n"
-#define RESET2   "op reset_rings repeat=2\n"
-#define TRACK    "op track slot=0 page=0\n"
-#define SHADOW   "op shadow_root vcpu=0\n"
+#define THP       "host map name=m0 size=0x4000 backing=thp\n"
+#define EIGHT     "host map name=m0 size=0x8000 backing=anon\n"
+#define DELETE    "op set_region slot=0 size=0x0 map=m0+0x0 gpa=0x4000 flags=none\n"
+#define UF        SLOT_AT "0x4000 flags=uf bitmap=b0\n"
+#define BIT_1     "op user_bit map=b0 page=0 value=1\n"
+#define FILLED    MAP "host touch map=m0+0x0 len=0x4000 mode=w\n"
+#define TWICE     WRITE " n=2 stride=0\n"
+#define AGAIN     WRITE " repeat=2\n"
+#define BOTH      WRITE " n=2\n"
+#define ONCE      WRITE "\n"
+#define NEXT      "guest write vcpu=0 gpa=0x5000\n"
+#define DISCARD   "host madvise map=m0+0x0 len=0x1000 advice=dontneed\n"
+#define DISCARD2  "host madvise map=m0+0x0 len=0x2000 advice=dontneed\n"
+#define AGED      "host age map=m0+0x0 len=0x1000 mode=clear_young\n"
+#define GET       "op get_dirty slot=0\n"
+#define GET2      "op get_dirty slot=0 repeat=2\n"
+#define RESET2    "op reset_rings repeat=2\n"
+#define TRACK     "op track slot=0 page=0\n"
+#define KVM_WRITE "op kvm_write vcpu=0 gpa=0x4000\n"
+#define SHADOW    "op shadow_root vcpu=0\n"
 
 #define LOGGED MAP SLOT("log") ONCE
 #define PLAIN  MAP SLOT("none") ONCE
+/* private pages of a file of guest_memfd */
+#define GMEM_SLOT(flags) SLOT_AT "0x4000 gmem=g0+0x0 flags=" flags "\n"
+#define GMEM                                                                                       \
+	MAP "host map name=g0 size=0x4000 backing=gmem\n"                                          \
+	    "op set_private gpa=0x4000 size=0x4000 value=1\n" GMEM_SLOT("gmem")
+/* KVM writes to the page itself */
+#define KVM_LOGGED MAP SLOT("log") PAR KVM_WRITE GET2 JOIN
 /* a page is mapped, then something happens to it while a vCPU writes */
 #define DISCARDED PLAIN PAR TWICE DISCARD JOIN
 #define FAULTING  MAP SLOT("none") PAR ONCE DISCARD JOIN
@@ -49,14 +57,15 @@
 #define COLLAPSE  THP SLOT("log") ONCE PAR BOTH SLOT("none") JOIN
 #define MOVED_LOG MAP SLOT("log") PAR ONCE SLOT_AT "0x8000 flags=log\n" GET JOIN
 
-#define RING "ring=0x1000"
-#define X86  "x86-6.12"
-#define EPT  "x86-6.12+machine=ept"
-#define LEG  "x86-6.12+mmu=legacy"
-#define ARM  "arm64-6.12"
-#define V3   "x86-uf-v3"
-#define SEAN "arm64-sean-rewrite"
-#define ALL  X86 " " LEG " " ARM
+#define RING    "ring=0x1000"
+#define X86     "x86-6.12"
+#define EPT     "x86-6.12+machine=ept"
+#define LEG     "x86-6.12+mmu=legacy"
+#define ARM     "arm64-6.12"
+#define V3      "x86-uf-v3"
+#define GMEM_VM EPT "+gmem=gmem-immutable"
+#define SEAN    "arm64-sean-rewrite"
+#define ALL     X86 " " LEG " " ARM
 
 /* Under each of @policies; @inv NULL: what the injection names. */
 struct broken {
@@ -116,6 +125,9 @@ static const struct broken broken[] = {
 	  PAR "guest read vcpu=0 gpa=0x4000\n" JOIN, NULL },
 	{ "w-alone", X86 " " LEG " " EPT, NULL, MAP SLOT("none") PAR ONCE JOIN, NULL },
 	{ "skip-track-check", X86 " " LEG, NULL, MAP SLOT("none") TRACK PAR AGAIN JOIN, NULL },
+	{ "skip-punch-zap", GMEM_VM, NULL, GMEM PAR TWICE "host punch map=g0+0x0 len=0x1000\n" JOIN, NULL },
+	{ "skip-gmem-unbind", GMEM_VM, NULL, GMEM PAR DELETE JOIN, NULL },
+	{ "bind-create-only", V3 "+gmem=bind-new-unbind-old", NULL, GMEM BIT_1 PAR ONCE GMEM_SLOT("gmem+uf bitmap=b0") JOIN, NULL },
 	{ "skip-arrays", X86 " " LEG, NULL, MAP SLOT("none") SHADOW PAR MOVE("") JOIN, NULL },
 	{ "skip-track-follow", X86, NULL, MAP SLOT("none") TRACK PAR DELETE JOIN, NULL },
 	{ "plain-store", EPT, NULL, LOGGED GET PAR ONCE AGED JOIN, NULL },
@@ -126,6 +138,11 @@ static const struct broken broken[] = {
 	{ "free-at-once", "x86-6.1 x86-6.1+machine=ept", NULL, COLLAPSE, "I4" },
 	{ "slots-lock-early", ALL, NULL, MAP SLOT("none") PAR DELETE JOIN, NULL },
 	{ "skip-dirty-mark", ALL " " EPT, NULL, MAP SLOT("log") PAR ONCE GET JOIN, NULL },
+	{ "kvm-mark-early", X86 " " LEG " " ARM, NULL, KVM_LOGGED, NULL },
+	{ "kvm-mark-early", X86 " " ARM, RING, MAP SLOT("log") PAR KVM_WRITE RESET2 JOIN, NULL },
+	{ "skip-dirty-mark", X86 " " ARM, NULL, KVM_LOGGED, NULL },
+	{ "kvm-no-srcu", X86 " " ARM, NULL, MAP SLOT("log") PAR KVM_WRITE DELETE JOIN, NULL },
+	{ "kvm-no-srcu", X86 " " ARM, NULL, MAP SLOT("log") PAR KVM_WRITE DELETE JOIN, "INV-FREED" },
 	{ "fast-mark-early", X86, NULL, LOGGED GET PAR AGAIN GET2 JOIN, NULL },
 	{ "skip-rearm", ALL " " EPT, NULL, HARVESTED, NULL },
 	{ "skip-ring-rearm", X86 " " ARM, RING, RINGS, NULL },

@@ -39,7 +39,7 @@ check()
 	code=$?
 	[ "$code" -le 1 ] || complain "explore -s $2 -i $3 $1: expected exit code 0 or 1, found $code: $(cat "$dir/err")"
 	[ "$code" -eq 1 ] || return
-	# the set-up alone, of which there is one order
+	# what the set-up breaks, in its one order, has no schedule
 	[ -e "$dir/trace.scn" ] || ! grep -q 'before the first `par`' "$dir/report" || return
 	found=$((found + 1))
 	"$s2sim" replay "$dir/trace.scn" >"$dir/replayed" 2>"$dir/err" ||
