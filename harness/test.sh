@@ -156,6 +156,7 @@ else
 	stage "cppcheck" cppcheck_check
 	stage "clang-tidy" clang_tidy_check
 	stage "release: recordings, all scopes" build_and_test release -L "conformance|scopes"
+	stage "matrices of the presets" sh harness/golden.sh build/release/s2sim
 	stage "the same bytes from every build" same_bytes_check
 fi
 
