@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "model/patch.h"
 #include "model/policy_priv.h"
 #include "model/vm.h"
 
@@ -137,6 +138,22 @@ static unsigned int axis_apply(struct rules *r, char *const *words, GError **err
 	return used;
 }
 
+/* A patch's hook on the policy that it stands on, then the axes behind its name. */
+static bool parse_patch(unsigned int i, const char *more, struct rules *out, GError **error)
+{
+	g_auto(GStrv) words = g_strsplit(more ? more : "", "+", -1);
+
+	if (!policy_parse(patch_get(i)->line, out, error))
+		return false;
+	out->commit = (uint8_t)(NR_COMMIT_HOOKS + i);
+	for (unsigned int k = 0, used; words[k]; k += used) {
+		used = axis_apply(out, &words[k], error);
+		if (!used)
+			return false;
+	}
+	return true;
+}
+
 bool policy_parse(const char *line, struct rules *out, GError **error)
 {
 	g_auto(GStrv) words = NULL;
@@ -145,6 +162,9 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 	const struct base *base;
 
 	first = g_strsplit(line, "+", 2);
+	for (unsigned int i = 0; first[0] && patch_get(i); i++)
+		if (strcmp(patch_get(i)->name, first[0]) == 0)
+			return parse_patch(i, first[1], out, error);
 	for (size_t i = 0; first[0] && i < G_N_ELEMENTS(presets); i++)
 		if (strcmp(presets[i].name, first[0]) == 0)
 			expanded = g_strconcat(presets[i].line, first[1] ? "+" : "",

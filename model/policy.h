@@ -40,7 +40,7 @@ enum {
 	COMMIT_ACTIONS_MAX = 12,
 };
 
-/* The commit hook in use; each enumerator is a table in policy_commit.c. */
+/* The commit hook in use; each enumerator is a table in policy_commit.c, those behind them are model/patches.def's. */
 enum commit_hook {
 	COMMIT_X86,            /* without userfault */
 	COMMIT_X86_UF_V2,      /* v1 and v2 */
@@ -361,5 +361,8 @@ struct commit_in {
 unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out);
 
 const char *policy_action_name(enum commit_action a);
+
+/* policy_recovery() - what brings back huge pages under these rules; ACT_NONE: nothing. */
+enum commit_action policy_recovery(const struct rules *r);
 
 #endif

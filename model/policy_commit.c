@@ -11,6 +11,7 @@
  * arch/arm64/kvm/mmu.c: kvm_arch_commit_memory_region], and the userfault series v1 (Dec 2024), v2
  * (Jan 2025), the rewrite (May 2025) and v3 (June 2025).
  */
+#include "model/patch.h"
 #include "model/policy.h"
 #include "model/vm.h"
 
@@ -203,8 +204,7 @@ static bool row_matches(const struct commit_row *row, const struct rules *r,
 	       tri_matches(row->pml, r->pml);
 }
 
-/* What brings back huge pages, if anything does. */
-static uint8_t recovery_action(const struct rules *r)
+enum commit_action policy_recovery(const struct rules *r)
 {
 	switch ((enum recovery)r->recovery) {
 	case REC_ZAP:
@@ -226,9 +226,9 @@ static uint8_t row_action(const struct rules *r, uint8_t act)
 		return r->uf_inval == UF_INV_ARCH && r->inject != INJ_SKIP_UF_ZAP ? ACT_ZAP
 										  : ACT_NONE;
 	if (act == UF_OFF)
-		return r->uf_inval == UF_INV_CHANGED_HOOK ? ACT_NONE : recovery_action(r);
+		return r->uf_inval == UF_INV_CHANGED_HOOK ? ACT_NONE : (uint8_t)policy_recovery(r);
 	if (act == LOG_OFF || act == ACT_REC)
-		return recovery_action(r);
+		return (uint8_t)policy_recovery(r);
 	return act;
 }
 
@@ -238,7 +238,7 @@ static uint8_t common_action(const struct rules *r, const struct commit_in *in)
 	unsigned int t = transition(in->old_flags, in->new_flags, MEM_USERFAULT);
 
 	if (in->change == KVM_MR_FLAGS_ONLY && t == T10 && r->uf_inval == UF_INV_CHANGED_HOOK)
-		return recovery_action(r);
+		return (uint8_t)policy_recovery(r);
 	if ((in->change != KVM_MR_MOVE && in->change != KVM_MR_FLAGS_ONLY) || t != T01 ||
 	    r->inject == INJ_SKIP_UF_ZAP)
 		return ACT_NONE;
@@ -260,24 +260,50 @@ static uint8_t common_action(const struct rules *r, const struct commit_in *in)
 	return ACT_NONE;
 }
 
-unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out)
+/* The hook of a patch, which is code. */
+static unsigned int run_patch(const struct rules *r, const struct commit_in *in, uint8_t *out)
+{
+	struct kvm_commit c = { .change = (enum mr_change)in->change,
+				.old_flags = in->old_flags,
+				.new_flags = in->new_flags,
+				.initially_all_set = in->init_set,
+				.eager_page_split = in->eager,
+				.pml = r->pml,
+				.rules = r,
+				.actions = out };
+
+	patch_get(r->commit - NR_COMMIT_HOOKS)->commit(&c);
+	return c.nr_actions;
+}
+
+/* The hook of a released or posted kernel, which is a table. */
+static unsigned int run_table(const struct rules *r, const struct commit_in *in, uint8_t *out)
 {
 	unsigned int n = 0;
-	uint8_t act, common = common_action(r, in);
 
-	if (common && r->inject == INJ_UF_HOOK_FIRST)
-		out[n++] = common;
 	for (const struct commit_row *row = hooks[r->commit]; row->change; row++) {
 		if (!row_matches(row, r, in))
 			continue;
 		for (unsigned int i = 0; i < 4 && row->act[i]; i++) {
-			act = row_action(r, row->act[i]);
+			uint8_t act = row_action(r, row->act[i]);
+
 			if (act)
 				out[n++] = act;
 		}
 		if (row->stop)
 			break;
 	}
+	return n;
+}
+
+unsigned int policy_commit_actions(const struct rules *r, const struct commit_in *in, uint8_t *out)
+{
+	unsigned int n = 0;
+	uint8_t common = common_action(r, in);
+
+	if (common && r->inject == INJ_UF_HOOK_FIRST)
+		out[n++] = common;
+	n += r->commit < NR_COMMIT_HOOKS ? run_table(r, in, out + n) : run_patch(r, in, out + n);
 	if (common && r->inject != INJ_UF_HOOK_FIRST)
 		out[n++] = common;
 	return n;

@@ -2,6 +2,7 @@
 /* Policies as points on the axes: where each stands, and in what two of them differ. */
 #include <string.h>
 
+#include "model/patch.h"
 #include "model/policy_priv.h"
 
 enum {
@@ -154,6 +155,10 @@ void policy_list(GString *out)
 		if (p.line)
 			g_string_append_printf(out, "  %-24s %s\n    = %s\n", p.name, p.text,
 					       p.line);
+	g_string_append(out, "patches\n");
+	for (unsigned int i = 0; patch_get(i); i++)
+		g_string_append_printf(out, "  %-24s %s\n    = %s, and its hook in C\n",
+				       patch_get(i)->name, patch_get(i)->text, patch_get(i)->line);
 	table(out, "x86 presets on the axes", PT_X86, true, AXIS_POLICY);
 	table(out, "arm64 presets on the axes", PT_ARM64, true, AXIS_POLICY);
 	table(out, "x86 bases on the axes", PT_X86, false, AXIS_POLICY);
