@@ -93,6 +93,7 @@ static const struct broken broken[] = {
 	{ "generation-cut", X86 " " EPT, NULL,
 	  MAP PAR "guest read vcpu=0 gpa=0x4000 repeat=2\n" SLOT("none") JOIN, NULL },
 	{ "skip-srcu-wait", X86 " " ARM, NULL, MAP SLOT("log") PAR ONCE SLOT("none") JOIN, NULL },
+	{ "failed-keeps-bitmap", X86 " " ARM, NULL, MAP SLOT("none") PAR SLOT("log fail=archveto") JOIN, NULL },
 	{ "skip-notifier-wait", X86 " " ARM, NULL, MAP SLOT("none") PAR DISCARD DELETE JOIN, NULL },
 	{ "no-invalid-copy", X86 " " ARM, NULL, PLAIN PAR TWICE DELETE JOIN, NULL },
 	{ "flush-wants-arch-lock", X86 "+order=ms-flush-after-prepare " ARM "+order=ms-flush-after-prepare",
