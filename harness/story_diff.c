@@ -235,6 +235,11 @@ static void diff_notes(struct diff *d)
 		case NOTE_CLOSED:
 			say(d, true, "synchronize_srcu() is over");
 			break;
+		case NOTE_EMULATED:
+			say(d, true,
+			    "KVM has no place for the write to gfn=" HEX ": its slot is INVALID",
+			    n->gfn);
+			break;
 		case NOTE_WARN:
 			say(d, true, "WARN: %s", n->what);
 			break;

@@ -64,8 +64,9 @@ enum note_kind {
 	NOTE_RESUMED,  /* invalidate_range_end begins: the same */
 	NOTE_LOGGED,   /* the hardware set D of a page whose slot is logged: gfn */
 	NOTE_CLOSED,   /* readers of the slot set before the last swap have left */
-	NOTE_WARN,     /* a path that the kernel guards with a WARN: what */
-	NOTE_MMIO,     /* an MMIO entry was honoured: gfn, n=its generation, pfn=the current one */
+	NOTE_EMULATED, /* KVM was to write to a tracked page for the guest, whose slot is INVALID: gfn */
+	NOTE_WARN, /* a path that the kernel guards with a WARN: what */
+	NOTE_MMIO, /* an MMIO entry was honoured: gfn, n=its generation, pfn=the current one */
 };
 
 struct note {

@@ -357,7 +357,6 @@ static void ghost_begin(struct transition *t)
 	slot = slot_bits(t->before, r);
 	gl->slot = slot;
 	gl->was = slot_contents(t->before, r);
-	g->made &= ~slot;
 	gl->target = ghost_bits(gpa_to_gfn(&t->after->cfg->geom, r->gpa),
 				r->size >> t->after->cfg->geom.page_shift);
 	g->removed &= ~gl->target;
@@ -516,6 +515,7 @@ static void ghost_note(struct transition *t, const struct note *n)
 		gl->closed = gl->slot;
 		break;
 	case NOTE_EXIT:
+	case NOTE_EMULATED:
 	case NOTE_LOGGED:
 	case NOTE_MMIO:
 	case NOTE_WARN:
@@ -550,10 +550,33 @@ static void ghost_left(struct transition *t)
 		t->after->ghost_line[v].left = 0;
 }
 
+/*
+ * Pages of slots, seen by who looks them up now.  To a fault on arm64 an INVALID slot is none; on x86 the
+ * vCPU enters again until it is one thing or the other.
+ */
+static uint64_t reachable(const struct vm *vm)
+{
+	uint32_t hidden = vm->cfg->rules.arch == PT_ARM64 ? MEMSLOT_INVALID : 0;
+	uint64_t bits = 0;
+
+	for (unsigned int as = 0; as < vm->cfg->rules.nr_as; as++) {
+		unsigned int set = memslots_active(vm, as);
+
+		for (uint32_t i = 0; i < vm->st->sets[as][set].count; i++) {
+			const struct memslot *s = &vm->slots[memslots_ids(vm, as, set)[i]];
+
+			bits |= s->flags & hidden ? 0 : ghost_bits(s->base_gfn, s->npages);
+		}
+	}
+	return bits;
+}
+
 void inv_ghost(struct transition *t)
 {
 	if (t->mv.kind == MOVE_LINE && t->line)
 		ghost_begin(t);
+	if (memcmp(t->before->st->active, t->after->st->active, sizeof(t->after->st->active)) != 0)
+		t->after->ghost->made &= reachable(t->after);
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		ghost_note(t, &t->c->notes[i]);
 	if (t->mv.who < t->after->cfg->nr_vcpus && t->mv.kind <= MOVE_STEP)

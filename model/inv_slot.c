@@ -279,8 +279,17 @@ bool inv_i27(const struct transition *t, struct witness *w)
 		gl->was == ((uint64_t)t->after->slots[s].bitmap << 32 | t->after->slots[s].flags));
 }
 
+static bool was_emulated(const struct transition *t)
+{
+	for (unsigned int i = 0; i < t->c->nr_notes; i++)
+		if (t->c->notes[i].kind == NOTE_EMULATED)
+			return true;
+	return false;
+}
+
 /*
- * A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots.
+ * A page that is a slot's since before the vCPU left the guest is no MMIO, but for writes to read-only slots,
+ * and for writes that KVM does for the guest while the slot is INVALID.
  */
 bool inv_mmio(const struct transition *t, struct witness *w)
 {
@@ -290,7 +299,7 @@ bool inv_mmio(const struct transition *t, struct witness *w)
 		uint32_t slot;
 
 		if (n->kind != NOTE_EXIT || (n->n != EXIT_MMIO_READ && n->n != EXIT_MMIO_WRITE) ||
-		    !(sure & ghost_bit(n->gfn)))
+		    !(sure & ghost_bit(n->gfn)) || was_emulated(t))
 			continue;
 		slot = memslot_find(t->after, t->after->vcpus[t->mv.who].as_id, n->gfn);
 		if (n->acc != ACC_W || !slot || !(t->after->slots[slot].flags & MEM_READONLY))

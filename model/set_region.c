@@ -542,7 +542,7 @@ int prepare_memory_region(struct vm *vm, const struct op *op, uint8_t change, ui
 		err = prepare_arrays(vm, change, old, now);
 	if (!err && change == KVM_MR_MOVE && s->bitmap && !fresh)
 		move_log(vm, old, now);
-	if (err && fresh) {
+	if (err && fresh && vm->cfg->rules.inject != INJ_FAILED_KEEPS_BITMAP) {
 		words_free(vm, s->bitmap);
 		s->bitmap = 0;
 	}

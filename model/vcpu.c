@@ -449,6 +449,8 @@ PROC(emulate_write)
 {
 	BEGIN(l_fault);
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (f->slot && (c->vm->slots[f->slot].flags & MEMSLOT_INVALID))
+		note(c, &(struct note){ .kind = NOTE_EMULATED, .gfn = f->gfn });
 	if (!f->slot || (c->vm->slots[f->slot].flags & (MEMSLOT_INVALID | MEM_READONLY)))
 		RETURN(RET_PF_EMULATE);
 	CALL(P_gup, l_gup, .hva = memslot_hva(c->vm, f->slot, f->gfn), .write = 1);

@@ -312,6 +312,9 @@ PROC(x86_page_fault)
 	c->work.fault_dispatch++;
 	c->work.slot_lookup++;
 	f->slot = memslot_find(c->vm, c->vm->vcpus[c->me_nr].as_id, f->gfn);
+	if (f->slot && (c->vm->slots[f->slot].flags & MEMSLOT_INVALID) &&
+	    injects(c, INJ_INVALID_IS_MMIO))
+		f->slot = 0;
 	f->max_height = c->vm->cfg->geom.max_leaf_height;
 	if (gmem_is_private(c->vm, f->gfn))
 		f->err |= PFERR_PRIVATE;

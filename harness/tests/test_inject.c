@@ -99,9 +99,11 @@ static const struct broken broken[] = {
 	  "op set_region slot=1 size=0x4000 map=m0+0x4000 gpa=0x8000 flags=none\n" PAR
 	  "guest write vcpu=0 gpa=0x8000 repeat=2\n" DELETE JOIN, NULL },
 	{ "map-invalid-slot", X86 " " ARM, NULL, MAP SLOT("none") PAR ONCE MOVE("") JOIN, NULL },
+	{ "invalid-is-mmio", X86 " " LEG, NULL, MAP SLOT("none") PAR ONCE MOVE("fail=archmeta") JOIN, NULL },
 	{ "generation-cut", X86 " " EPT, NULL,
 	  MAP PAR "guest read vcpu=0 gpa=0x4000 repeat=2\n" SLOT("none") JOIN, NULL },
 	{ "skip-srcu-wait", X86 " " ARM, NULL, MAP SLOT("log") PAR ONCE SLOT("none") JOIN, NULL },
+	{ "failed-keeps-bitmap", X86 " " ARM, NULL, MAP SLOT("none") PAR SLOT("log fail=archveto") JOIN, NULL },
 	{ "skip-notifier-wait", X86 " " ARM, NULL, MAP SLOT("none") PAR DISCARD DELETE JOIN, NULL },
 	{ "no-invalid-copy", X86 " " ARM, NULL, PLAIN PAR TWICE DELETE JOIN, NULL },
 	{ "flush-wants-arch-lock", X86 "+order=ms-flush-after-prepare " ARM "+order=ms-flush-after-prepare",
