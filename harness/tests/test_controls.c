@@ -121,6 +121,12 @@ END_TEST
 #define LOG_MOVES                                                                                  \
 	MAP SLOT("log") PAR WRITE "\n" SLOT_AT "0x8000 flags=log\n"                                \
 				  "op get_dirty slot=0\n" JOIN
+/* ... to a range that overlaps the old one, and a page of both is written at any time */
+#define LOG_SHIFTS                                                                                 \
+	MAP SLOT("log") "guest write vcpu=0 gpa=0x5000\n" PAR                                      \
+			"guest write vcpu=0 gpa=0x5000\n" SLOT_AT "0x5000 flags=log\n"             \
+			"op get_dirty slot=0\n"                                                    \
+			"op get_dirty slot=0\n" JOIN
 #define LOG_AGED                                                                                   \
 	MAP SLOT("none") WRITE "\n"                                                                \
 			       "host age map=m0+0x0 len=0x1000 mode=clear_young\n" PAR WRITE       \
@@ -133,6 +139,10 @@ static const struct control logging[] = {
 	{ "x86-6.12+machine=ept+move-log=bm-clear", "", "INV-DIRTY", false, LOG_MOVES },
 	{ "arm64-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_MOVES },
 	{ "x86-6.12+move-log=reject-move-log", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12", "", "INV-DIRTY", true, LOG_SHIFTS },
+	{ "arm64-6.12", "", "INV-DIRTY", true, LOG_SHIFTS },
+	{ "x86-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_SHIFTS },
+	{ "arm64-6.12", "skip-dirty-mark", "INV-DIRTY", false, LOG_SHIFTS },
 	{ "x86-6.12+machine=ept-noad", "", "INV-DIRTY", true, LOG_AGED },
 	{ "x86-6.12+machine=ept-noad+log-flush=dl-if-modified", "", "INV-DIRTY", false, LOG_AGED },
 };
@@ -141,6 +151,27 @@ static const struct control logging[] = {
 START_TEST(no_write_is_lost)
 {
 	check_control(&logging[_i], "");
+}
+END_TEST
+
+/* ---- requests ---------------------------------------------------------------------------------------- */
+
+/* a vCPU that takes its requests gives an obsolete root back first, and flushes afterwards */
+#define TWO_DELETE                                                                                 \
+	MAP SLOT("none") WRITE "\n" PAR "guest write vcpu=1 gpa=0x4000\n" SLOT_AT                  \
+			       "0x4000 flags=none size=0\n" JOIN
+
+/* clang-format off */
+static const struct control requests[] = {
+	{ "x86-6.1+mmu=legacy", "", "I4", true, TWO_DELETE },
+	{ "x86-6.12", "", "I4", true, TWO_DELETE },
+	{ "x86-6.12", "requests-read-twice", "I15", false, TWO_DELETE },
+};
+/* clang-format on */
+
+START_TEST(a_request_that_was_taken_is_done_before_the_entry)
+{
+	check_control(&requests[_i], "vcpus=2");
 }
 END_TEST
 
