@@ -154,27 +154,6 @@ START_TEST(no_write_is_lost)
 }
 END_TEST
 
-/* ---- requests ---------------------------------------------------------------------------------------- */
-
-/* a vCPU that takes its requests gives an obsolete root back first, and flushes afterwards */
-#define TWO_DELETE                                                                                 \
-	MAP SLOT("none") WRITE "\n" PAR "guest write vcpu=1 gpa=0x4000\n" SLOT_AT                  \
-			       "0x4000 flags=none size=0\n" JOIN
-
-/* clang-format off */
-static const struct control requests[] = {
-	{ "x86-6.1+mmu=legacy", "", "I4", true, TWO_DELETE },
-	{ "x86-6.12", "", "I4", true, TWO_DELETE },
-	{ "x86-6.12", "requests-read-twice", "I15", false, TWO_DELETE },
-};
-/* clang-format on */
-
-START_TEST(a_request_that_was_taken_is_done_before_the_entry)
-{
-	check_control(&requests[_i], "vcpus=2");
-}
-END_TEST
-
 START_TEST(tracked_pages_stay_protected)
 {
 	check_control(&tracking[_i], "");
