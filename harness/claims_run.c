@@ -14,6 +14,7 @@
 #include "harness/shrink.h"
 #include "harness/story_from.h"
 #include "model/inject.h"
+#include "model/setup.h"
 
 enum {
 	MOST_STATES = 4000000, /* an exploration that needs more decides nothing */
@@ -221,6 +222,18 @@ static bool run_ends(const struct trial *t, GError **error)
 
 /* ---- replayed --------------------------------------------------------------------------------- */
 
+/* A policy without the scenario's capabilities runs no line of it, and nothing would be unmet. */
+static bool can_replay(const struct trial *t, GError **error)
+{
+	const struct lang_scenario *s = &t->scen->header.u.scenario;
+	struct vm_cfg cfg;
+
+	if (!setup_cfg(s, t->e->policy, NULL, &cfg, error))
+		return false;
+	return !setup_is_refused(s, &cfg) ||
+	       fail(error, t, "a policy with the scenario's capabilities", t->e->policy);
+}
+
 static bool run_replay(const struct trial *t, GError **error)
 {
 	g_autoptr(GPtrArray) unmet = g_ptr_array_new_with_free_func(g_free);
@@ -235,7 +248,7 @@ static bool run_replay(const struct trial *t, GError **error)
 				   ->expects->len;
 	if (!expects)
 		return fail(error, t, "`expect` lines in it", "none");
-	if (!replay_init(&r, t->file, e->policy, error))
+	if (!can_replay(t, error) || !replay_init(&r, t->file, e->policy, error))
 		return false;
 	ok = replay_scenario(&r, t->scen, out, unmet, error);
 	replay_fini(&r);

@@ -372,16 +372,28 @@ static void ghost_begin(struct transition *t)
 	}
 }
 
-/* A slot that moved takes its log along. */
-static void ghost_move(struct ghost *g, uint64_t was, uint64_t is)
+static uint64_t shifted(uint64_t bits, int by)
 {
-	int shift;
+	return by > 0 ? bits << by : bits >> -by;
+}
+
+/*
+ * The transition publishes a slot at another place: its log goes along, and has what is written there from
+ * now on.  At the end of the ioctl it would be too late: where the ranges overlap such a write would be
+ * taken for an old one.
+ */
+static void ghost_move(struct transition *t)
+{
+	struct ghost *g = t->after->ghost;
+	uint64_t was = slot_bits(t->before, &t->line->u.region);
+	uint64_t is = slot_bits(t->after, &t->line->u.region);
+	int by;
 
 	if (!was || !is || was == is)
 		return;
-	shift = __builtin_ctzll(is) - __builtin_ctzll(was);
-	is = g->written & was;
-	g->written = (g->written & ~was) | (shift > 0 ? is << shift : is >> -shift);
+	by = __builtin_ctzll(is) - __builtin_ctzll(was);
+	g->written = (g->written & ~was) | shifted(g->written & was, by);
+	g->logged = (g->logged & ~was) | shifted(g->logged & was, by);
 }
 
 /* Pages that ioctls under way may give a slot. */
@@ -407,7 +419,6 @@ static void ghost_region_end(struct transition *t)
 {
 	struct ghost *g = t->after->ghost;
 	struct ghost_line *gl = &t->after->ghost_line[t->mv.who];
-	uint64_t was = slot_bits(t->before, &t->line->u.region);
 	uint64_t is = slot_bits(t->after, &t->line->u.region);
 
 	gl->target = 0;
@@ -416,9 +427,8 @@ static void ghost_region_end(struct transition *t)
 		if (t->line->u.region.flags & MEM_USERFAULT)
 			g->uf_on |= is;
 		g->removed |= gl->slot & ~is & ~targets(t->after);
-		ghost_move(g, gl->slot, is);
-		if (is && (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES))
-			g->logged = (g->logged & ~was) | is;
+		if (t->line->u.region.flags & MEM_LOG_DIRTY_PAGES)
+			g->logged |= is;
 	}
 	gl->uf_before = gl->slot = gl->closed = gl->was = 0;
 	g->made |= is & ~slots_in_change(t->after);
@@ -577,6 +587,8 @@ void inv_ghost(struct transition *t)
 		ghost_begin(t);
 	if (memcmp(t->before->st->active, t->after->st->active, sizeof(t->after->st->active)) != 0)
 		t->after->ghost->made &= reachable(t->after);
+	if (t->mv.kind <= MOVE_STEP && t->line && t->line->kind == LANG_OP_SET_REGION)
+		ghost_move(t);
 	for (unsigned int i = 0; i < t->c->nr_notes; i++)
 		ghost_note(t, &t->c->notes[i]);
 	if (t->mv.who < t->after->cfg->nr_vcpus && t->mv.kind <= MOVE_STEP)

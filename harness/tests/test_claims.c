@@ -23,7 +23,7 @@
 	"par\n"                                                                                    \
 	"guest write vcpu=0 gpa=0x0\n"                                                             \
 	"join\n"                                                                                   \
-	"scenario name=refused vcpus=1 code=0 policy=x86-6.12\n"                                   \
+	"scenario name=refused vcpus=1 code=0 ring=${RING=0} policy=x86-6.12\n"                    \
 	"host map name=m0 size=0x2000 backing=anon\n"                                              \
 	"op set_region slot=0 gpa=0x800 size=0x2000 flags=none map=m0+0x0\n"                       \
 	"expect ret -EINVAL\n"                                                                     \
@@ -142,6 +142,8 @@ static const struct {
 	{ "scenario: del, holds: all, with: {G: x}",
 	  "expected names that its file has, found 'G'" },
 	{ "scenario: del, replay: met", "expected `expect` lines in it, found 'none'" },
+	{ "scenario: refused, replay: met, policy: arm64-6.1, with: {RING: \"0x10000\"}",
+	  "expected a policy with the scenario's capabilities, found 'arm64-6.1'" },
 	{ "scenario: cost, count: time, phase: nowhere, more: 1",
 	  "expected a phase of the scenario" },
 	{ "scenario: cost, count: luck, phase: fill, more: 1",

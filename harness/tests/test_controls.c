@@ -229,6 +229,12 @@ END_TEST
 #define LOG_MOVES                                                                                  \
 	MAP SLOT("log") PAR WRITE "\n" SLOT_AT "0x8000 flags=log\n"                                \
 				  "op get_dirty slot=0\n" JOIN
+/* ... to a range that overlaps the old one, and a page of both is written at any time */
+#define LOG_SHIFTS                                                                                 \
+	MAP SLOT("log") "guest write vcpu=0 gpa=0x5000\n" PAR                                      \
+			"guest write vcpu=0 gpa=0x5000\n" SLOT_AT "0x5000 flags=log\n"             \
+			"op get_dirty slot=0\n"                                                    \
+			"op get_dirty slot=0\n" JOIN
 #define LOG_AGED                                                                                   \
 	MAP SLOT("none") WRITE "\n"                                                                \
 			       "host age map=m0+0x0 len=0x1000 mode=clear_young\n" PAR WRITE       \
@@ -241,6 +247,10 @@ static const struct control logging[] = {
 	{ "x86-6.12+machine=ept+move-log=bm-clear", "", "INV-DIRTY", false, LOG_MOVES },
 	{ "arm64-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_MOVES },
 	{ "x86-6.12+move-log=reject-move-log", "", "INV-DIRTY", true, LOG_MOVES },
+	{ "x86-6.12", "", "INV-DIRTY", true, LOG_SHIFTS },
+	{ "arm64-6.12", "", "INV-DIRTY", true, LOG_SHIFTS },
+	{ "x86-6.12+move-log=bm-shift", "", "INV-DIRTY", false, LOG_SHIFTS },
+	{ "arm64-6.12", "skip-dirty-mark", "INV-DIRTY", false, LOG_SHIFTS },
 	{ "x86-6.12+machine=ept-noad", "", "INV-DIRTY", true, LOG_AGED },
 	{ "x86-6.12+machine=ept-noad+log-flush=dl-if-modified", "", "INV-DIRTY", false, LOG_AGED },
 };
