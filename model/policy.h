@@ -101,6 +101,17 @@ enum uf_size_rule {
 	UF_SIZE_IF_CLEAR, /* blocks all of whose bits are 0 */
 };
 
+/*
+ * Who hears of leaves that faults store: the backend of an external table that mirrors the TDP MMU's,
+ * as TDX has it, which can only add entries
+ * [KVM v6.14 arch/x86/kvm/mmu/tdp_mmu.c: set_external_spte_present].
+ */
+enum external_table {
+	EXT_NONE,        /* nobody */
+	EXT_EACH_CHANGE, /* it hears of every change */
+	EXT_WHEN_ABSENT, /* of entries that were not present; others may change by A and D only */
+};
+
 /* What the legacy MMU's prefetch does in a slot with USERFAULT. */
 enum uf_prefetch {
 	PF_PLAIN,     /* ignores the bitmap (v1 to v3) */
@@ -233,6 +244,7 @@ struct rules {
 	/* memslots */
 	uint8_t ms_order;   /* enum ms_order */
 	uint8_t log_flush;  /* enum log_flush */
+	uint8_t external;   /* enum external_table */
 	uint8_t page_track; /* enum page_track */
 	uint8_t move_log;   /* enum move_log */
 	uint8_t dirty_mode; /* enum dirty_mode */
