@@ -222,11 +222,11 @@ struct rules {
 	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
 	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
-	bool nx_any_table;      /* under NX a huge leaf replaces no table (6.1), or no tagged one */
-	bool log_split_last;    /* CLEAR's eager split includes its last page (6.1: stops short) */
-	bool retry_by_hva;      /* invalidation hull in hva (6.1) */
-	bool root_lock_write;   /* vCPUs take and give back TDP roots with mmu_lock for write (6.1) */
-	bool mmio_fault_traced; /* NPT: the fault tracepoint fires before the MMIO check */
+	bool nx_any_table;    /* under NX a huge leaf replaces no table (6.1), or no tagged one */
+	bool log_split_last;  /* CLEAR's eager split includes its last page (6.1: stops short) */
+	bool retry_by_hva;    /* invalidation hull in hva (6.1) */
+	bool root_lock_write; /* vCPUs take and give back TDP roots with mmu_lock for write (6.1) */
+	bool mmio_fault_traced;  /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
 	uint8_t first_requests;  /* enum vcpu_request: what a new vCPU has pending */
 	bool pml_drain_upward;   /* 7.x: in the order the CPU wrote them */

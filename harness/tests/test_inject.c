@@ -117,7 +117,7 @@ static const struct broken broken[] = {
 	{ "w-alone", X86 " " LEG " " EPT, NULL, MAP SLOT("none") PAR ONCE JOIN, NULL },
 	{ "skip-track-check", X86 " " LEG, NULL, MAP SLOT("none") TRACK PAR AGAIN JOIN, NULL },
 	{ "log-takes-mmuw", X86 " " LEG " " X86 "+machine=ept-noad", NULL, PLAIN PAR SLOT("log") JOIN, NULL },
-	{ "log-takes-mmuw", EPT, NULL, THP SLOT("none") ONCE PAR SLOT("log") JOIN, NULL },
+	{ "log-takes-mmuw", EPT, "eager=N", THP SLOT("none") ONCE PAR SLOT("log") JOIN, NULL },
 	{ "skip-arrays", X86 " " LEG, NULL, MAP SLOT("none") SHADOW PAR MOVE("") JOIN, NULL },
 	{ "skip-track-follow", X86, NULL, MAP SLOT("none") TRACK PAR DELETE JOIN, NULL },
 	{ "plain-store", EPT, NULL, LOGGED GET PAR ONCE AGED JOIN, NULL },
