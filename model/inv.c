@@ -177,49 +177,46 @@ static bool is_let_alone(const struct vm *vm, uint32_t v)
 }
 
 /* Pages in a vCPU's PML buffer: in the log as soon as it has left the guest. */
-static uint64_t pml_bits(const struct vm *vm, bool leaving)
+static uint64_t pml_bits(const struct vm *vm, uint32_t v)
 {
 	uint32_t n = vm_cfg_pml(vm->cfg);
+	uint32_t first = vm->vcpus[v].pml_index + 1U;
 	uint64_t bits = 0;
 
-	for (uint32_t v = 0; vm->cfg->rules.pml && v < vm->cfg->nr_vcpus; v++) {
-		uint32_t first = vm->vcpus[v].pml_index + 1U;
-
-		if (leaving && is_let_alone(vm, v))
-			continue;
-		for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; i < n; i++)
-			bits |= ghost_bit(gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
-	}
+	for (uint32_t i = vm->vcpus[v].pml_index >= n ? 0 : first; vm->cfg->rules.pml && i < n; i++)
+		bits |= ghost_bit(gpa_to_gfn(&vm->cfg->geom, vm->pml[(size_t)v * n + i]));
 	return bits;
 }
 
-/* Pages that a fault or an access by KVM under way is about: it may still have to mark them. */
-static uint64_t fault_bits(const struct vm *vm)
+/* Pages that a fault of the vCPU, or an access by KVM, is about: it may still have to mark them. */
+static uint64_t fault_bits(const struct vm *vm, uint32_t v)
 {
+	const struct actor *a = &vm->actors[v];
 	uint64_t bits = 0;
 
-	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
-		const struct actor *a = &vm->actors[v];
+	for (uint32_t d = 0; d < a->depth; d++) {
+		const struct l_fault *f = (const struct l_fault *)(const void *)a->fr[d].loc;
+		const struct l_kvm_access *k =
+			(const struct l_kvm_access *)(const void *)a->fr[d].loc;
 
-		for (uint32_t d = 0; d < a->depth; d++) {
-			const struct l_fault *f =
-				(const struct l_fault *)(const void *)a->fr[d].loc;
-
-			const struct l_kvm_access *k =
-				(const struct l_kvm_access *)(const void *)a->fr[d].loc;
-
-			if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
-				bits |= ghost_bit(f->gfn);
-			if (a->fr[d].proc == P_kvm_access && k->marks)
-				bits |= ghost_bit(k->gfn);
-		}
+		if (a->fr[d].proc == P_x86_page_fault || a->fr[d].proc == P_user_mem_abort)
+			bits |= ghost_bit(f->gfn);
+		if (a->fr[d].proc == P_kvm_access && k->marks)
+			bits |= ghost_bit(k->gfn);
 	}
 	return bits;
 }
 
 uint64_t inv_unmarked(const struct vm *vm, bool leaving)
 {
-	return pml_bits(vm, leaving) | fault_bits(vm);
+	uint64_t bits = 0;
+
+	for (uint32_t v = 0; v < vm->cfg->nr_vcpus; v++) {
+		bits |= fault_bits(vm, v);
+		if (!leaving || !is_let_alone(vm, v))
+			bits |= pml_bits(vm, v);
+	}
+	return bits;
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -533,16 +530,21 @@ static void ghost_note(struct transition *t, const struct note *n)
 	}
 }
 
-/* What was in a PML buffer or a fault and is so no longer, is late for harvests under way. */
+/*
+ * What was in a vCPU's PML buffer or fault and is so no longer, is late for harvests under way, even if
+ * another vCPU has it as well: that one may be left alone for long.
+ */
 static void ghost_late(struct transition *t)
 {
-	uint64_t due = 0, marked;
+	uint64_t due = 0, marked = 0;
 
 	for (uint32_t a = 0; a < t->after->nr_actors; a++)
 		due |= t->after->ghost_line[a].due;
 	if (!due)
 		return;
-	marked = inv_unmarked(t->before, false) & ~inv_unmarked(t->after, false);
+	for (uint32_t v = 0; v < t->after->cfg->nr_vcpus; v++)
+		marked |= (pml_bits(t->before, v) & ~pml_bits(t->after, v)) |
+			  (fault_bits(t->before, v) & ~fault_bits(t->after, v));
 	for (uint32_t a = 0; a < t->after->nr_actors; a++)
 		t->after->ghost_line[a].late |= t->after->ghost_line[a].due & marked;
 }

@@ -6,6 +6,7 @@
 #include "model/inv.h"
 #include "model/memslots.h"
 #include "model/procs.h"
+#include "model/track.h"
 #include "model/vtlb.h"
 #include "model/x86.h"
 
@@ -88,6 +89,36 @@ static const char *i5(const struct transition *t, const struct leaf *l)
 bool inv_i5(const struct transition *t, struct witness *w)
 {
 	return each_change(t, w, i5);
+}
+
+/* CLEAR protects blocks by the function of write tracking where the log is initially all set. */
+static bool is_clear_of_block(const struct transition *t, const struct leaf *l)
+{
+	return t->after->cfg->manual == 3 && l->height > 0 && t->line &&
+	       (t->line->kind == LANG_OP_CLEAR_DIRTY || t->line->kind == LANG_OP_RESET_RINGS);
+}
+
+/*
+ * 6.13 on warns of it where a fault does it [KVM v6.13 arch/x86/kvm/mmu/tdp_mmu.c:
+ * tdp_mmu_map_handle_target_level].
+ */
+static const char *mmuw(const struct transition *t, const struct leaf *l)
+{
+	uint64_t bit = vm_x86_fmt(t->after)->mmu_writable;
+	const struct pte_fmt *f = t->after->pt.fmt;
+
+	if (!pte_is_leaf(f, l->old, l->height) || !pte_is_leaf(f, l->now, l->height) ||
+	    !(l->old.v & ~l->now.v & bit) || is_clear_of_block(t, l))
+		return NULL;
+	for (gfn_t i = 0; i < geom_pages(&t->after->cfg->geom, l->height); i++)
+		if (track_is_active(t->after, l->gfn + i))
+			return NULL;
+	return "a leaf that stays is MMU-writable no more, and nobody tracks its pages";
+}
+
+bool inv_mmuw(const struct transition *t, struct witness *w)
+{
+	return each_change(t, w, mmuw);
 }
 
 static const char *i6(const struct transition *t, const struct leaf *l)

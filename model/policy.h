@@ -101,6 +101,17 @@ enum uf_size_rule {
 	UF_SIZE_IF_CLEAR, /* blocks all of whose bits are 0 */
 };
 
+/*
+ * Who hears of leaves that faults store: the backend of an external table that mirrors the TDP MMU's,
+ * as TDX has it, which can only add entries
+ * [KVM v6.14 arch/x86/kvm/mmu/tdp_mmu.c: set_external_spte_present].
+ */
+enum external_table {
+	EXT_NONE,        /* nobody */
+	EXT_EACH_CHANGE, /* it hears of every change */
+	EXT_WHEN_ABSENT, /* of entries that were not present; others may change by A and D only */
+};
+
 /* What the legacy MMU's prefetch does in a slot with USERFAULT. */
 enum uf_prefetch {
 	PF_PLAIN,     /* ignores the bitmap (v1 to v3) */
@@ -227,11 +238,11 @@ struct rules {
 	bool merge_flush_parent;    /* table -> leaf flushes the range one level up (6.1) */
 	bool dirty_shortcut;        /* a writable old value leaves D clear (6.1, 6.12) */
 	bool spurious_no_overwrite; /* late fault does not rewrite the leaf (7.x) */
-	bool nx_any_table;      /* under NX a huge leaf replaces no table (6.1), or no tagged one */
-	bool log_split_last;    /* CLEAR's eager split includes its last page (6.1: stops short) */
-	bool retry_by_hva;      /* invalidation hull in hva (6.1) */
-	bool root_lock_write;   /* vCPUs take and give back TDP roots with mmu_lock for write (6.1) */
-	bool mmio_fault_traced; /* NPT: the fault tracepoint fires before the MMIO check */
+	bool nx_any_table;    /* under NX a huge leaf replaces no table (6.1), or no tagged one */
+	bool log_split_last;  /* CLEAR's eager split includes its last page (6.1: stops short) */
+	bool retry_by_hva;    /* invalidation hull in hva (6.1) */
+	bool root_lock_write; /* vCPUs take and give back TDP roots with mmu_lock for write (6.1) */
+	bool mmio_fault_traced;  /* NPT: the fault tracepoint fires before the MMIO check */
 	bool mmio_fault_is_read; /* EPT: a misconfiguration exit has lost the write flag */
 	uint8_t first_requests;  /* enum vcpu_request: what a new vCPU has pending */
 	bool pml_drain_upward;   /* 7.x: in the order the CPU wrote them */
@@ -249,6 +260,7 @@ struct rules {
 	/* memslots */
 	uint8_t ms_order;   /* enum ms_order */
 	uint8_t log_flush;  /* enum log_flush */
+	uint8_t external;   /* enum external_table */
 	uint8_t page_track; /* enum page_track */
 	uint8_t move_log;   /* enum move_log */
 	uint8_t gmem;       /* enum gmem_bind */

@@ -613,6 +613,26 @@ static bool tdp_descend(struct ctx *c, struct l_fault *f)
 	return true;
 }
 
+/*
+ * The external table hears of a new leaf.
+ * SIMPLIFIED: it is no table of its own, and only faults tell it; what they must not ask of it is known.
+ */
+static void tell_external(struct ctx *c, const struct l_fault *f, pte_t now)
+{
+	const struct x86_fmt *fmt = vm_x86_fmt(c->vm);
+	const char *what = NULL;
+
+	if (!pte_is_present(&fmt->pte, f->old))
+		return;
+	if (c->rules->external == EXT_EACH_CHANGE)
+		what = "the backend of an external table is to add an entry that it has";
+	else if (c->rules->external == EXT_WHEN_ABSENT &&
+		 ((f->old.v ^ now.v) & ~(fmt->accessed | fmt->dirty)))
+		what = "an entry that an external table has changes by more than A and D";
+	if (what)
+		note(c, &(struct note){ .kind = NOTE_WARN, .gfn = f->gfn, .what = what });
+}
+
 /* What a leaf was installed over, if that needs a flush. */
 enum installed_over {
 	OVER_NOTHING,
@@ -648,6 +668,7 @@ static enum ret_pf tdp_install(struct ctx *c, struct l_fault *f, enum installed_
 	    x86_subtree_frozen(pt, fmt, pt_table_of(pt, f->old)))
 		return RET_PF_RETRY;
 	pt_set(pt, f->table, f->index, e, &c->work);
+	tell_external(c, f, e);
 	c->work.leaf_installed++;
 	if (pte_is_table(pt->fmt, f->old, f->goal)) {
 		x86_drop_subtree(pt, fmt, pt_table_of(pt, f->old), &c->vm->st->deferred, &c->work);

@@ -8,6 +8,7 @@
  * is the same, the order within one operation is that of the pages.
  */
 #include "model/hostmm.h"
+#include "model/inject.h"
 #include "model/userfault.h"
 #include "model/vcpu.h"
 #include "model/x86.h"
@@ -366,6 +367,7 @@ static bool change_leaf(struct ctx *c, enum x86_range_kind kind, const struct l_
 	gfn_t gfn = pt_entry_gfn(&c->vm->pt, table, i);
 	pte_t e = *pt_entry(&c->vm->pt, table, i), old = e;
 	bool young = fmt->accessed ? (e.v & fmt->accessed) != 0 : !spte_is_access_tracked(fmt, e);
+	bool takes_mmuw = kind == XR_WRPROT_TRACK || injects(c, INJ_LOG_TAKES_MMUW);
 	uint64_t log = spte_ad_enabled(fmt, e) && c->rules->pml ? fmt->dirty : fmt->w;
 
 	switch (kind) {
@@ -373,10 +375,9 @@ static bool change_leaf(struct ctx *c, enum x86_range_kind kind, const struct l_
 		e.v = fmt->pte.empty;
 		break;
 	case XR_WRPROT:
-		e.v &= height >= f->locked ? ~fmt->w : ~0ULL;
-		break;
 	case XR_WRPROT_TRACK:
-		e.v &= height >= f->locked ? ~(fmt->w | fmt->mmu_writable) : ~0ULL;
+		if (height >= f->locked)
+			e.v &= ~(fmt->w | (takes_mmuw ? fmt->mmu_writable : 0));
 		break;
 	case XR_CLEAR_DIRTY:
 		e.v &= height == 0 ? ~log : ~0ULL; /* rmaps: 4 KiB leaves only */

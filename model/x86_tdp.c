@@ -355,7 +355,8 @@ PROC(x86_range)
 				.mask_base = f->start,
 				.mask = f->n,
 				.wrprot = !c->rules->pml,
-				.clear_mmu_writable = f->flag == XR_WRPROT_TRACK,
+				.clear_mmu_writable = f->flag == XR_WRPROT_TRACK ||
+						      injects(c, INJ_LOG_TAKES_MMUW),
 			};
 			int r = run_range(c, f, &a);
 

@@ -256,6 +256,31 @@ static const struct control logging[] = {
 };
 /* clang-format on */
 
+/* ---- external tables --------------------------------------------------------------------------------- */
+
+#define TWO_WRITE MAP SLOT("none") PAR WRITE "\nguest write vcpu=1 gpa=0x4000\n" JOIN
+/* the host makes the page writable in place while a read is under way */
+#define TWO_RIGHTS                                                                                 \
+	"host map name=m0 size=0x4000 backing=huge2m\n" SLOT("none") PAR                           \
+		"guest read vcpu=1 gpa=0x4000\n" WRITE "\n" JOIN
+
+/* clang-format off */
+static const struct control external[] = {
+	{ "x86-6.12", "", "INV-WARN", true, TWO_WRITE },
+	{ "x86-6.12+external=ext-each-change", "", "INV-WARN", false, TWO_WRITE },
+	{ "x86-6.12+external=ext-when-absent", "", "INV-WARN", true, TWO_WRITE },
+	{ "x86-7.2+external=ext-each-change", "", "INV-WARN", true, TWO_WRITE },
+	{ "x86-6.12", "", "INV-WARN", true, TWO_RIGHTS },
+	{ "x86-6.12+external=ext-when-absent", "", "INV-WARN", false, TWO_RIGHTS },
+};
+/* clang-format on */
+
+START_TEST(an_external_table_is_told_of_what_it_has_not)
+{
+	check_control(&external[_i], "vcpus=2");
+}
+END_TEST
+
 START_TEST(no_write_is_lost)
 {
 	check_control(&logging[_i], "");
@@ -281,6 +306,8 @@ int main(void)
 	tcase_add_loop_test(policies, no_binding_outlives_its_slot, 0, G_N_ELEMENTS(gmem));
 	tcase_add_loop_test(policies, who_prefaults_does_not_hang, 0, G_N_ELEMENTS(prefault));
 	tcase_add_loop_test(policies, no_write_is_lost, 0, G_N_ELEMENTS(logging));
+	tcase_add_loop_test(policies, an_external_table_is_told_of_what_it_has_not, 0,
+			    G_N_ELEMENTS(external));
 	tcase_add_loop_test(policies, tracked_pages_stay_protected, 0, G_N_ELEMENTS(tracking));
 	suite_add_tcase(suite, policies);
 	srunner_run_all(runner, CK_ENV);

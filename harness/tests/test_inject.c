@@ -130,6 +130,8 @@ static const struct broken broken[] = {
 	{ "skip-punch-zap", GMEM_VM, NULL, GMEM PAR TWICE "host punch map=g0+0x0 len=0x1000\n" JOIN, NULL },
 	{ "skip-gmem-unbind", GMEM_VM, NULL, GMEM PAR DELETE JOIN, NULL },
 	{ "bind-create-only", V3 "+gmem=bind-new-unbind-old", NULL, GMEM BIT_1 PAR ONCE GMEM_SLOT("gmem+uf bitmap=b0") JOIN, NULL },
+	{ "log-takes-mmuw", X86 " " LEG " " X86 "+machine=ept-noad", NULL, PLAIN PAR SLOT("log") JOIN, NULL },
+	{ "log-takes-mmuw", EPT, "eager=N", THP SLOT("none") ONCE PAR SLOT("log") JOIN, NULL },
 	{ "skip-arrays", X86 " " LEG, NULL, MAP SLOT("none") SHADOW PAR MOVE("") JOIN, NULL },
 	{ "skip-track-follow", X86, NULL, MAP SLOT("none") TRACK PAR DELETE JOIN, NULL },
 	{ "plain-store", EPT, NULL, LOGGED GET PAR ONCE AGED JOIN, NULL },
