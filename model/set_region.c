@@ -282,8 +282,6 @@ PROC(set_memory_region)
 	}
 	if (f->err == 0 && f->change != KVM_MR_NONE) {
 		QUIET_STEP("set_memory_region:new");
-		if (injects(c, INJ_SLOTS_LOCK_EARLY))
-			lock_drop_write(c, OBJ_SLOTS_LOCK);
 		CALL(P_set_memslot, l_slot, .slot = f->slot, .slot2 = f->slot2, .change = f->change,
 		     .as = (uint8_t)(c->vm->ops[c->me_nr].slot >> 16));
 		f->err = c->me->ret;
@@ -293,8 +291,8 @@ PROC(set_memory_region)
 		}
 		if (f->err < 0 && f->slot2)
 			memslot_free(c->vm, f->slot2);
-		if (injects(c, INJ_SLOTS_LOCK_EARLY))
-			RETURN(f->err);
+		if (f->err == 0 && injects(c, INJ_SLOTS_LOCK_EARLY))
+			RETURN(0);
 	}
 	lock_drop_write(c, OBJ_SLOTS_LOCK);
 	RETURN(f->err);
@@ -409,6 +407,8 @@ PROC(set_memslot)
 	if (injects(c, INJ_NO_INVALID_COPY) &&
 	    (f->change == KVM_MR_DELETE || f->change == KVM_MR_MOVE))
 		CALL(P_flush_shadow_memslot, l_range, .slot = f->slot);
+	if (injects(c, INJ_SLOTS_LOCK_EARLY))
+		lock_drop_write(c, OBJ_SLOTS_LOCK);
 	CALL(P_commit_memory_region, l_slot, .slot = f->slot, .slot2 = f->slot2,
 	     .change = f->change, .as = f->as);
 	RETURN(0);

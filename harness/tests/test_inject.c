@@ -140,7 +140,7 @@ static const struct broken broken[] = {
 	  MAP SLOT("none") PAR ONCE "guest write vcpu=1 gpa=0x5000\n" JOIN, NULL },
 	{ "free-at-once", X86 " x86-6.1", NULL, THP SLOT("log") BOTH GET PAR BOTH SLOT("none") JOIN, NULL },
 	{ "free-at-once", "x86-6.1 x86-6.1+machine=ept", NULL, COLLAPSE, "I4" },
-	{ "slots-lock-early", ALL, NULL, MAP SLOT("none") PAR DELETE JOIN, NULL },
+	{ "slots-lock-early", V3 " " SEAN, NULL, UF_SET, NULL },
 	{ "skip-dirty-mark", ALL " " EPT, NULL, MAP SLOT("log") PAR ONCE GET JOIN, NULL },
 	{ "kvm-mark-early", X86 " " LEG " " ARM, NULL, KVM_LOGGED, NULL },
 	{ "kvm-mark-early", X86 " " ARM, RING, MAP SLOT("log") PAR KVM_WRITE RESET2 JOIN, NULL },
