@@ -13,6 +13,8 @@ enum {
 	FLAGS = 4, /* combinations of LOG_DIRTY_PAGES and USERFAULT */
 	MOST_STATES = 1000000,
 	PAGES = 1024,
+	FULL = PAGES << 12, /* bytes of the slot in the VM of full size, and in the small one */
+	SMALL = 4 << 12,
 };
 
 static const char *const mode_keys[NR_MODES] = {
@@ -66,6 +68,16 @@ static void add_region(GString *out, uint64_t gpa, uint64_t size, unsigned int f
 	g_string_append(out, " map=m0+0x0 bitmap=b0\n");
 }
 
+/* Host memory: the first half in huge pages, the other half in small ones. */
+static void add_memory(GString *out, unsigned int size)
+{
+	g_string_append_printf(out,
+			       "host map name=m0 size=0x%x backing=thp\n"
+			       "host madvise map=m0+0x%x len=0x%x advice=nohugepage\n"
+			       "host touch map=m0+0x0 len=0x%x mode=w\n",
+			       size, size / 2, size / 2, size);
+}
+
 /* The line that is looked at. */
 static void add_change(GString *out, const struct matrix_case *c, uint64_t size)
 {
@@ -85,32 +97,31 @@ static void add_change(GString *out, const struct matrix_case *c, uint64_t size)
 	g_assert_not_reached();
 }
 
-/* A slot of two pages of a small granule that the host has as a block; page 0 is asked for. */
+/* A slot of four pages: a block of the host's, page 0 of which is asked for, and two small pages. */
 char *matrix_program(const struct matrix_case *c, const char *policy)
 {
 	GString *out = g_string_new(NULL);
-	uint64_t at = c->change == KVM_MR_MOVE ? 0x2000 : 0;
 	struct rules r;
 	bool ok = policy_parse(policy, &r, NULL);
 
 	g_assert(ok);
 	g_string_append_printf(
-		out, "scenario name=transition vcpus=1 code=0%s geom=%s-1x2 policy=%s%s\n",
+		out, "scenario name=transition vcpus=1 code=0%s geom=%s-1x3 policy=%s%s\n",
 		mode_keys[c->mode],
 		r.arch == PT_ARM64    ? "arm64"
 		: r.nested == X86_NPT ? "npt"
 				      : "ept",
 		policy, mmu_axes[c->mmu]);
-	g_string_append(out, "host map name=m0 size=0x2000 backing=thp\n"
-			     "host touch map=m0+0x0 len=0x2000 mode=w\n"
-			     "op user_bit map=b0 page=0x0 value=1\n");
+	add_memory(out, SMALL);
+	g_string_append(out, "op user_bit map=b0 page=0x0 value=1\n");
 	if (c->change != KVM_MR_CREATE) {
-		add_region(out, 0, 0x2000, c->old_flags, c->read_only);
-		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000\n",
+		add_region(out, 0, SMALL, c->old_flags, c->read_only);
+		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000 n=2\n",
 				       c->read_only ? "read" : "write");
 	}
-	g_string_append_printf(out, "par\nguest write vcpu=0 gpa=0x%" PRIx64 "\n", at);
-	add_change(out, c, 0x2000);
+	g_string_append_printf(out, "par\nguest write vcpu=0 gpa=0x%x\n",
+			       c->change == KVM_MR_MOVE ? SMALL : 0);
+	add_change(out, c, SMALL);
 	g_string_append(out, "join\n");
 	return g_string_free(out, FALSE);
 }
@@ -172,21 +183,21 @@ static uint64_t flushes_of(const struct work *w)
 
 static bool run_full(const struct full *f, const struct matrix_case *c, struct matrix_row *row)
 {
-	g_autoptr(GString) text = g_string_new("host map name=m0 size=0x400000 backing=thp\n"
-					       "host touch map=m0+0x0 len=0x400000 mode=w\n"
-					       "op user_bit map=b0 page=0x0 n=1024 value=0\n");
+	g_autoptr(GString) text = g_string_new(NULL);
 	g_autoptr(GString) out = g_string_new(NULL), change = g_string_new(NULL);
 	g_autofree char *guest =
 		g_strdup_printf("guest %s vcpu=0 gpa=0x%x n=%u\n", c->read_only ? "read" : "write",
-				c->change == KVM_MR_MOVE ? 0x400000 : 0, PAGES);
+				c->change == KVM_MR_MOVE ? FULL : 0, PAGES);
 	struct work before, after;
 
+	add_memory(text, FULL);
+	g_string_append_printf(text, "op user_bit map=b0 page=0x0 n=%u value=0\n", PAGES);
 	if (c->change != KVM_MR_CREATE) {
-		add_region(text, 0, 0x400000, c->old_flags, c->read_only);
+		add_region(text, 0, FULL, c->old_flags, c->read_only);
 		g_string_append_printf(text, "guest %s vcpu=0 gpa=0x0 n=%u\n",
 				       c->read_only ? "read" : "write", PAGES);
 	}
-	add_change(change, c, 0x400000);
+	add_change(change, c, FULL);
 	if (!run_text(f, text->str, out))
 		return false;
 	before = *script_work(f->script);

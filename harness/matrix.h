@@ -3,8 +3,8 @@
  * The flag-transition matrix of a policy: what KVM_SET_USER_MEMORY_REGION does for each change of a slot, old and
  * new flags, read-only or not, in each mode of dirty logging and each MMU.
  *
- * Each combination is run twice.  In a VM of full size, one line after the other, on a slot of 1024 pages in two
- * huge pages whose pages were written: the answer, what the kernel called, leaves removed, entries written,
+ * Each combination is run twice.  In a VM of full size, one line after the other, on a slot of 1024 pages, half
+ * of them in a huge page of the host, that were all written: the answer, what the kernel called, leaves removed, entries written,
  * flushes (x86 requests, arm64 TLBI and the flush of a slot), and faults until all is mapped again.  In a small VM, in
  * every order, with a vCPU that writes meanwhile: which invariants are violated.
  */

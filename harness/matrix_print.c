@@ -112,7 +112,8 @@ void matrix_print(const struct matrix *m, GString *out)
 
 	g_string_append_printf(out,
 			       "policy %s\n"
-			       "a slot of 1024 pages in two huge pages, all written: leaves "
+			       "a slot of 1024 pages, half of them in a huge page of the host, all "
+			       "written: leaves "
 			       "removed, entries written, "
 			       "flushes; then faults of %d accesses\n"
 			       "%-10s %-6s %-6s %-3s %-7s %-22s %-13s %23s  %-24s %s\n",
