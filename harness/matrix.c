@@ -97,31 +97,35 @@ static void add_change(GString *out, const struct matrix_case *c, uint64_t size)
 	g_assert_not_reached();
 }
 
-/* A slot of four pages: a block of the host's, page 0 of which is asked for, and two small pages. */
+/*
+ * A slot of four pages, all that there are: a block of the host's, page 0 of which is asked for, and two small
+ * pages.  A slot that moves has half of that: two small pages.
+ */
 char *matrix_program(const struct matrix_case *c, const char *policy)
 {
 	GString *out = g_string_new(NULL);
+	unsigned int size = c->change == KVM_MR_MOVE ? SMALL / 2 : SMALL;
 	struct rules r;
 	bool ok = policy_parse(policy, &r, NULL);
 
 	g_assert(ok);
 	g_string_append_printf(
-		out, "scenario name=transition vcpus=1 code=0%s geom=%s-1x3 policy=%s%s\n",
+		out, "scenario name=transition vcpus=1 code=0%s geom=%s-1x2 policy=%s%s\n",
 		mode_keys[c->mode],
 		r.arch == PT_ARM64    ? "arm64"
 		: r.nested == X86_NPT ? "npt"
 				      : "ept",
 		policy, mmu_axes[c->mmu]);
-	add_memory(out, SMALL);
+	add_memory(out, size);
 	g_string_append(out, "op user_bit map=b0 page=0x0 value=1\n");
 	if (c->change != KVM_MR_CREATE) {
-		add_region(out, 0, SMALL, c->old_flags, c->read_only);
-		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000 n=2\n",
-				       c->read_only ? "read" : "write");
+		add_region(out, 0, size, c->old_flags, c->read_only);
+		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000 n=%u\n",
+				       c->read_only ? "read" : "write", size > SMALL / 2 ? 2 : 1);
 	}
 	g_string_append_printf(out, "par\nguest write vcpu=0 gpa=0x%x\n",
-			       c->change == KVM_MR_MOVE ? SMALL : 0);
-	add_change(out, c, SMALL);
+			       c->change == KVM_MR_MOVE ? size : 0);
+	add_change(out, c, size);
 	g_string_append(out, "join\n");
 	return g_string_free(out, FALSE);
 }
