@@ -87,7 +87,7 @@ for file in $code; do
 	folder=${file%%/*}
 	name=${file#"$folder"/}
 	case $name in
-	*.h) continue ;;
+	*.h | patches/*) continue ;; # patches are found by themselves
 	tests/*) name=$(basename "$name" .c) ;;
 	esac
 	grep -qF "$name" "$folder/CMakeLists.txt" ||
