@@ -78,7 +78,7 @@ static enum cmd_exit run_two(const struct options *o, const char *a, const char 
 	struct matrix *y = x ? matrix_new(b, true, (unsigned int)o->jobs, &error) : NULL;
 	enum cmd_exit code = CMD_USAGE;
 
-	if (error)
+	if (!x || !y)
 		code = fail(error);
 	else if (x->rows->len != y->rows->len)
 		code = cmd_fail(

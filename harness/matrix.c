@@ -120,7 +120,7 @@ char *matrix_program(const struct matrix_case *c, const char *policy)
 	g_string_append(out, "op user_bit map=b0 page=0x0 value=1\n");
 	if (c->change != KVM_MR_CREATE) {
 		add_region(out, 0, size, c->old_flags, c->read_only);
-		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000 n=%u\n",
+		g_string_append_printf(out, "guest %s vcpu=0 gpa=0x1000 n=%d\n",
 				       c->read_only ? "read" : "write", size > SMALL / 2 ? 2 : 1);
 	}
 	g_string_append_printf(out, "par\nguest write vcpu=0 gpa=0x%x\n",
@@ -190,15 +190,15 @@ static bool run_full(const struct full *f, const struct matrix_case *c, struct m
 	g_autoptr(GString) text = g_string_new(NULL);
 	g_autoptr(GString) out = g_string_new(NULL), change = g_string_new(NULL);
 	g_autofree char *guest =
-		g_strdup_printf("guest %s vcpu=0 gpa=0x%x n=%u\n", c->read_only ? "read" : "write",
+		g_strdup_printf("guest %s vcpu=0 gpa=0x%x n=%d\n", c->read_only ? "read" : "write",
 				c->change == KVM_MR_MOVE ? FULL : 0, PAGES);
 	struct work before, after;
 
 	add_memory(text, FULL);
-	g_string_append_printf(text, "op user_bit map=b0 page=0x0 n=%u value=0\n", PAGES);
+	g_string_append_printf(text, "op user_bit map=b0 page=0x0 n=%d value=0\n", PAGES);
 	if (c->change != KVM_MR_CREATE) {
 		add_region(text, 0, FULL, c->old_flags, c->read_only);
-		g_string_append_printf(text, "guest %s vcpu=0 gpa=0x0 n=%u\n",
+		g_string_append_printf(text, "guest %s vcpu=0 gpa=0x0 n=%d\n",
 				       c->read_only ? "read" : "write", PAGES);
 	}
 	add_change(change, c, FULL);

@@ -63,9 +63,10 @@ while read -r inject invariant scenario states; do
 	"$s2sim" explore --no-shrink --story /dev/null -s "$scenario" -i "$inject" "$(file_of "$scenario")" >"$dir/one"
 	grep -q "^  $invariant: " "$dir/one" || complain "$inject at $scenario: expected $invariant, found:
 $(sed -n 2,3p "$dir/one")"
+	checks=$((checks + 1))
+	[ "$invariant" != INV-PROG ] || continue # endless retries are not looked for with --reduce
 	"$s2sim" explore --no-shrink --story /dev/null --reduce -s "$scenario" -i "$inject" "$(file_of "$scenario")" >"$dir/two" &&
 		complain "$inject at $scenario: expected a violation with --reduce, found none"
-	checks=$((checks + 1))
 done <"$dir/rows"
 "$s2sim" list injections | awk 'NR > 1 { print $1 }' | while read -r inject; do
 	grep -q "^$inject " "$dir/rows" || echo "$inject"
