@@ -53,6 +53,7 @@ static void put(GString *out, const char *text)
 }
 
 /* <p class="CLASS">NAME TEXT</p>; nothing without a text. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): in the order of the output */
 static void put_paragraph(GString *out, const char *class, const char *name, const char *text)
 {
 	if (!text)

@@ -21,6 +21,7 @@ struct reader {
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as they are read in the message */
 static bool refuse(struct reader *r, const yaml_mark_t *at, const char *expected, const char *found)
 {
 	g_autofree char *quoted = g_strescape(found, NULL);
@@ -391,6 +392,7 @@ static bool read_rows(struct reader *r)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a file's name, then its text */
 static bool add_rows(struct ledger *l, const char *file, const char *text, GError **error)
 {
 	struct reader r = { .file = file, .out = l, .error = error };

@@ -47,19 +47,20 @@ static bool fail(GError **error, const struct trial *t, const char *expected, co
 	return false;
 }
 
-/* A scenario of the ledger with the trial's values. */
-static bool load(const struct trial *t, const char *name, struct record **file,
-		 struct record_scenario **scen, GError **error)
+/* A scenario of the ledger with the trial's values, of @file, which the caller frees; NULL with @error. */
+static struct record_scenario *load(const struct trial *t, const char *name, struct record **file,
+				    GError **error)
 {
 	*file = claim_file_read(g_hash_table_lookup(t->ledger->scenarios, name), t->defs, error);
-	if (!*file)
-		return false;
-	for (guint i = 0; i < (*file)->scenarios->len; i++) {
-		*scen = g_ptr_array_index((*file)->scenarios, i);
-		if (strcmp((*scen)->header.u.scenario.name, name) == 0)
-			return true;
+	for (guint i = 0; *file && i < (*file)->scenarios->len; i++) {
+		struct record_scenario *s = g_ptr_array_index((*file)->scenarios, i);
+
+		if (strcmp(s->header.u.scenario.name, name) == 0)
+			return s;
 	}
-	g_assert_not_reached(); /* reading the ledger has found it */
+	if (*file) /* a value has changed a name */
+		fail(error, t, "the scenario in its file", name);
+	return NULL;
 }
 
 /* ---- explored -------------------------------------------------------------------------------- */
@@ -356,9 +357,9 @@ static bool count_other(const struct trial *t, uint64_t *value, GError **error)
 		return true;
 	if (number)
 		return fail(error, t, "a policy to compare with what is beside", t->run->than);
-	if (t->run->beside && !load(t, t->run->beside, &file, &scen, error))
-		return false;
-	ok = count(t, scen, t->run->than, value, error);
+	if (t->run->beside)
+		scen = load(t, t->run->beside, &file, error);
+	ok = scen && count(t, scen, t->run->than, value, error);
 	record_free(file);
 	return ok;
 }
@@ -452,7 +453,8 @@ static bool try_one(struct trial *t, struct decision *d, const char *policy, uns
 	bool ok;
 
 	t->defs = defs;
-	if (!load(t, t->run->scenario, &t->file, &t->scen, error))
+	t->scen = load(t, t->run->scenario, &t->file, error);
+	if (!t->scen)
 		return false;
 	for (struct define *def = defs; def->name; def++)
 		if (!def->used)

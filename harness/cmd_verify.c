@@ -46,6 +46,7 @@ static GPtrArray *choose(const struct options *o, char **ids, int n)
 	return chosen;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): parts of a path, then what goes there */
 static bool write_part(const char *dir, const char *stem, const char *suffix, const char *text,
 		       GError **error)
 {

@@ -266,23 +266,29 @@ static gint by_text(gconstpointer a, gconstpointer b)
 /* All invariants that are violated, by name. */
 static char *violated_in(const struct explore_result *r)
 {
-	g_autoptr(GPtrArray) names = g_ptr_array_new();
+	g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(const char *));
 	GString *out = g_string_new(NULL);
+	const char *last = "";
 
-	for (guint i = 0; i < r->findings->len; i++)
-		g_ptr_array_add(
-			names,
-			(gpointer)(uintptr_t)inv_name(
-				((const struct explore_finding *)g_ptr_array_index(r->findings, i))
-					->inv));
-	if (r->setup_inv)
-		g_ptr_array_add(names, (gpointer)(uintptr_t)inv_name(r->setup_inv));
-	g_ptr_array_sort(names, by_text);
-	for (guint i = 0; i < names->len; i++)
-		if (i == 0 ||
-		    strcmp(g_ptr_array_index(names, i), g_ptr_array_index(names, i - 1)) != 0)
-			g_string_append_printf(out, "%s%s", out->len ? "," : "",
-					       (const char *)g_ptr_array_index(names, i));
+	for (guint i = 0; i < r->findings->len; i++) {
+		const struct explore_finding *f = g_ptr_array_index(r->findings, i);
+		const char *name = inv_name(f->inv);
+
+		g_array_append_val(names, name);
+	}
+	if (r->setup_inv) {
+		const char *name = inv_name(r->setup_inv);
+
+		g_array_append_val(names, name);
+	}
+	g_array_sort(names, by_text);
+	for (guint i = 0; i < names->len; i++) {
+		const char *name = g_array_index(names, const char *, i);
+
+		if (strcmp(name, last) != 0)
+			g_string_append_printf(out, "%s%s", out->len ? "," : "", name);
+		last = name;
+	}
 	if (!out->len)
 		g_string_append(out, r->complete ? "holds" : "incomplete");
 	return g_string_free(out, FALSE);
@@ -358,6 +364,7 @@ static bool run_row(const struct job *j, struct matrix_row *row, GError **error)
 	return ok;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as GLib calls it */
 static void work(gpointer data, gpointer arg)
 {
 	struct matrix_row *row = data;

@@ -12,8 +12,8 @@ static const char *const change_names[] = {
 	[KVM_MR_FLAGS_ONLY] = "FLAGS_ONLY", [KVM_MR_NONE] = "NONE",
 };
 static const char *const flag_names[] = { "none", "log", "uf", "uf+log" };
-static const char *const mode_names[] = { "classic", "manual", "initset", "ring" };
-static const char *const mmu_names[] = { "tdp", "legacy", "s2" };
+static const char *const mode_names[] = { "classic", "manual", "initset", "ring", NULL };
+static const char *const mmu_names[] = { "tdp", "legacy", "s2", NULL };
 
 static const char *flag_name(unsigned int flags)
 {
@@ -90,7 +90,7 @@ static void add_set(GString *out, uint8_t set, uint8_t all, const char *const *n
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 
-	for (unsigned int i = 0; set != all && i < 8; i++)
+	for (unsigned int i = 0; set != all && names[i]; i++)
 		if (set >> i & 1)
 			g_string_append_printf(text, "%s%s", text->len ? "," : "", names[i]);
 	g_string_append_printf(out, " %-*s", width, text->len ? text->str : "*");
@@ -105,7 +105,7 @@ static void add_transition(GString *out, const struct matrix_case *c)
 
 void matrix_print(const struct matrix *m, GString *out)
 {
-	static const char *const ro_names[] = { "rw", "ro" };
+	static const char *const ro_names[] = { "rw", "ro", NULL };
 	const struct matrix_row *first = g_ptr_array_index(m->rows, 0);
 	g_autoptr(GArray) groups = groups_of(m);
 	uint8_t mmus = first->is.mmu == MMU_S2 ? 1U << MMU_S2 : 1U << MMU_TDP | 1U << MMU_LEGACY;

@@ -154,6 +154,16 @@ static bool parse_patch(unsigned int i, const char *more, struct rules *out, GEr
 	return true;
 }
 
+/* What a preset stands for, with the axes behind it; NULL: it is none. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): as in a policy line */
+static char *expand(const char *name, const char *more)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
+		if (strcmp(presets[i].name, name) == 0)
+			return g_strconcat(presets[i].line, more ? "+" : "", more, NULL);
+	return NULL;
+}
+
 bool policy_parse(const char *line, struct rules *out, GError **error)
 {
 	g_auto(GStrv) words = NULL;
@@ -165,10 +175,8 @@ bool policy_parse(const char *line, struct rules *out, GError **error)
 	for (unsigned int i = 0; first[0] && patch_get(i); i++)
 		if (strcmp(patch_get(i)->name, first[0]) == 0)
 			return parse_patch(i, first[1], out, error);
-	for (size_t i = 0; first[0] && i < G_N_ELEMENTS(presets); i++)
-		if (strcmp(presets[i].name, first[0]) == 0)
-			expanded = g_strconcat(presets[i].line, first[1] ? "+" : "",
-					       first[1] ? first[1] : "", NULL);
+	if (first[0])
+		expanded = expand(first[0], first[1]);
 	words = g_strsplit(expanded ? expanded : line, "+", -1);
 	base = words[0] ? base_find(words[0]) : NULL;
 	if (!base) {

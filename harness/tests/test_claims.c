@@ -219,6 +219,7 @@ static const struct {
 	  VERDICT_TRUE },
 };
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a row in its order */
 static enum verdict verdict_of(const char *runs, const char *more, const char *inject)
 {
 	g_autofree char *text = g_strdup_printf("%s%s  runs:\n%s", ROW, more, runs);
