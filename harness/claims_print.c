@@ -3,9 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <json-glib/json-glib.h>
-
 #include "harness/claims_priv.h"
+#include "harness/json.h"
 
 enum {
 	COLUMNS = 100,
@@ -156,53 +155,31 @@ void claims_print_sum(const GPtrArray *decisions, GString *out)
 
 /* ---- JSON ------------------------------------------------------------------------------------- */
 
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name, then its value */
-static void put_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	if (value)
-		json_builder_add_string_value(b, value);
-	else
-		json_builder_add_null_value(b);
-}
-
-static void put_int(JsonBuilder *b, const char *name, uint64_t value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_int_value(b, (gint64)value);
-}
-
-static void put_bool(JsonBuilder *b, const char *name, bool value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_boolean_value(b, value);
-}
-
 static void put_run(JsonBuilder *b, const struct evidence *e)
 {
 	const struct claim_run *run = e->run;
 
 	json_builder_begin_object(b);
-	put_string(b, "scenario", run->scenario);
-	put_string(b, "policy", e->policy);
-	put_string(b, "with", *e->with ? e->with : NULL);
-	put_string(b, "inject", run->inject);
-	put_string(b, "case", run->label);
-	put_bool(b, "control", run->control);
-	put_bool(b, "as_claimed", e->met);
-	put_string(b, "outcome",
-		   run->check > CHECK_VIOLATED ? "cost"
-		   : e->violated               ? "violated"
-					       : "holds");
-	put_string(b, "invariant", e->invariant);
-	put_int(b, "states", e->states);
-	put_string(b, "counterexample", e->path);
-	put_string(b, "found", e->found);
+	json_put_string(b, "scenario", run->scenario);
+	json_put_string(b, "policy", e->policy);
+	json_put_string(b, "with", *e->with ? e->with : NULL);
+	json_put_string(b, "inject", run->inject);
+	json_put_string(b, "case", run->label);
+	json_put_bool(b, "control", run->control);
+	json_put_bool(b, "as_claimed", e->met);
+	json_put_string(b, "outcome",
+			run->check > CHECK_VIOLATED ? "cost"
+			: e->violated               ? "violated"
+						    : "holds");
+	json_put_string(b, "invariant", e->invariant);
+	json_put_int(b, "states", e->states);
+	json_put_string(b, "counterexample", e->path);
+	json_put_string(b, "found", e->found);
 	json_builder_set_member_name(b, "counters");
 	json_builder_begin_object(b);
 	if (run->check == CHECK_COUNT) {
-		put_int(b, run->arg, e->value);
-		put_int(b, "against", e->other);
+		json_put_int(b, run->arg, e->value);
+		json_put_int(b, "against", e->other);
 	}
 	json_builder_end_object(b);
 	json_builder_end_object(b);
@@ -213,11 +190,11 @@ static void put_decision(JsonBuilder *b, const struct decision *d)
 	const char *expect = d->claim->expect;
 
 	json_builder_begin_object(b);
-	put_string(b, "id", d->claim->id);
-	put_string(b, "verdict", verdict_names[d->verdict]);
-	put_string(b, "expected", expect && strcmp(expect, "open") != 0 ? expect : NULL);
-	put_string(b, "why", d->why);
-	put_int(b, "states", d->states);
+	json_put_string(b, "id", d->claim->id);
+	json_put_string(b, "verdict", verdict_names[d->verdict]);
+	json_put_string(b, "expected", expect && strcmp(expect, "open") != 0 ? expect : NULL);
+	json_put_string(b, "why", d->why);
+	json_put_int(b, "states", d->states);
 	json_builder_set_member_name(b, "runs");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < d->evidence->len; i++)
@@ -229,21 +206,14 @@ static void put_decision(JsonBuilder *b, const struct decision *d)
 void claims_print_json(const GPtrArray *decisions, GString *out)
 {
 	g_autoptr(JsonBuilder) b = json_builder_new();
-	g_autoptr(JsonGenerator) g = json_generator_new();
-	g_autoptr(JsonNode) root = NULL;
-	g_autofree char *text = NULL;
 
 	json_builder_begin_object(b);
-	put_string(b, "schema", "s2sim.verify/1");
+	json_put_string(b, "schema", "s2sim.verify/1");
 	json_builder_set_member_name(b, "claims");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < decisions->len; i++)
 		put_decision(b, g_ptr_array_index(decisions, i));
 	json_builder_end_array(b);
 	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_generator_set_root(g, root);
-	json_generator_set_pretty(g, TRUE);
-	text = json_generator_to_data(g, NULL);
-	g_string_append_printf(out, "%s\n", text);
+	json_print(b, out);
 }

@@ -4,9 +4,8 @@
  */
 #include <string.h>
 
-#include <json-glib/json-glib.h>
-
 #include "harness/conform.h"
+#include "harness/json.h"
 
 /* Of a log, of a kernel's logs, or of all. */
 struct count {
@@ -171,33 +170,17 @@ void conform_print(const GPtrArray *logs, unsigned level, GString *out)
 	}
 }
 
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name, then its value */
-static void json_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	if (value)
-		json_builder_add_string_value(b, value);
-	else
-		json_builder_add_null_value(b);
-}
-
-static void json_int(JsonBuilder *b, const char *name, unsigned value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_int_value(b, (gint64)value);
-}
-
 static void json_counts(JsonBuilder *b, const struct count *c, unsigned level)
 {
-	json_int(b, "agree", c->agree[level - 1]);
-	json_int(b, "of", c->steps);
+	json_put_int(b, "agree", c->agree[level - 1]);
+	json_put_int(b, "of", c->steps);
 	json_builder_set_member_name(b, "levels");
 	json_builder_begin_array(b);
 	for (unsigned l = 0; l < CONFORM_LEVELS; l++)
 		json_builder_add_int_value(b, (gint64)c->agree[l]);
 	json_builder_end_array(b);
-	json_int(b, "of_racy", c->racy);
-	json_int(b, "of_refused", c->refused);
+	json_put_int(b, "of_racy", c->racy);
+	json_put_int(b, "of_refused", c->refused);
 }
 
 static void json_diff(JsonBuilder *b, const struct conform_diff *d)
@@ -208,13 +191,13 @@ static void json_diff(JsonBuilder *b, const struct conform_diff *d)
 		return;
 	}
 	json_builder_begin_object(b);
-	json_int(b, "level", d->level);
-	json_string(b, "class", d->cls);
-	json_int(b, "step", d->step + 1);
-	json_int(b, "line", d->line);
-	json_string(b, "input", d->input);
-	json_string(b, "expected", d->expected);
-	json_string(b, "found", d->found);
+	json_put_int(b, "level", d->level);
+	json_put_string(b, "class", d->cls);
+	json_put_int(b, "step", d->step + 1);
+	json_put_int(b, "line", d->line);
+	json_put_string(b, "input", d->input);
+	json_put_string(b, "expected", d->expected);
+	json_put_string(b, "found", d->found);
 	json_builder_set_member_name(b, "context");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < d->context->len; i++)
@@ -229,12 +212,12 @@ static void json_scenario(JsonBuilder *b, const struct conform_scenario *s, unsi
 
 	count_scenario(&c, s);
 	json_builder_begin_object(b);
-	json_string(b, "name", s->name);
-	json_int(b, "steps", s->steps);
+	json_put_string(b, "name", s->name);
+	json_put_int(b, "steps", s->steps);
 	json_counts(b, &c, level);
 	json_diff(b, s->first);
-	json_string(b, "trouble", s->trouble);
-	json_string(b, "known", s->known);
+	json_put_string(b, "trouble", s->trouble);
+	json_put_string(b, "known", s->known);
 	json_builder_set_member_name(b, "unexplained");
 	json_builder_add_boolean_value(b, s->unexplained);
 	json_builder_end_object(b);
@@ -246,8 +229,8 @@ static void json_log(JsonBuilder *b, const struct conform_log *log, unsigned lev
 
 	count_log(&c, log);
 	json_builder_begin_object(b);
-	json_string(b, "file", log->file);
-	json_string(b, "policy", log->policy);
+	json_put_string(b, "file", log->file);
+	json_put_string(b, "policy", log->policy);
 	json_builder_set_member_name(b, "scenarios");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < log->scenarios->len; i++)
@@ -268,7 +251,7 @@ static void json_kernels(JsonBuilder *b, const GPtrArray *logs, unsigned level)
 		struct count c = count_logs(logs, kernel);
 
 		json_builder_begin_object(b);
-		json_string(b, "kernel", g_quark_to_string(kernel));
+		json_put_string(b, "kernel", g_quark_to_string(kernel));
 		json_counts(b, &c, level);
 		json_builder_end_object(b);
 	}
@@ -279,13 +262,10 @@ void conform_print_json(const GPtrArray *logs, unsigned level, GString *out)
 {
 	const struct count all = count_logs(logs, 0);
 	g_autoptr(JsonBuilder) b = json_builder_new();
-	g_autoptr(JsonGenerator) gen = json_generator_new();
-	g_autofree char *text = NULL;
-	JsonNode *root;
 
 	json_builder_begin_object(b);
-	json_string(b, "schema", "s2sim.conform/1");
-	json_int(b, "level", level);
+	json_put_string(b, "schema", "s2sim.conform/1");
+	json_put_int(b, "level", level);
 	json_builder_set_member_name(b, "logs");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < logs->len; i++)
@@ -294,10 +274,5 @@ void conform_print_json(const GPtrArray *logs, unsigned level, GString *out)
 	json_kernels(b, logs, level);
 	json_counts(b, &all, level);
 	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_generator_set_pretty(gen, TRUE);
-	json_generator_set_root(gen, root);
-	text = json_generator_to_data(gen, NULL);
-	json_node_unref(root);
-	g_string_append_printf(out, "%s\n", text);
+	json_print(b, out);
 }

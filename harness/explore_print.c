@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness/explore_print.h"
 
-#include <json-glib/json-glib.h>
-
+#include "harness/json.h"
 #include "harness/story_from.h"
 
 /* Text is written as results come; JSON at the end, because totals stand first. */
@@ -115,30 +114,13 @@ static void add_text(GString *out, bool paths, const struct explore_cfg *cfg,
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name, then its value */
-static void put_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	if (value)
-		json_builder_add_string_value(b, value);
-	else
-		json_builder_add_null_value(b);
-}
-
-static void put_int(JsonBuilder *b, const char *name, uint64_t value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_int_value(b, (gint64)value);
-}
-
 static void put_counts(JsonBuilder *b, uint64_t states, uint64_t transitions, uint32_t depth,
 		       bool complete)
 {
-	put_int(b, "states", states);
-	put_int(b, "transitions", transitions);
-	put_int(b, "depth", depth);
-	json_builder_set_member_name(b, "complete");
-	json_builder_add_boolean_value(b, complete);
+	json_put_int(b, "states", states);
+	json_put_int(b, "transitions", transitions);
+	json_put_int(b, "depth", depth);
+	json_put_bool(b, "complete", complete);
 }
 
 /* What was taken from the scenario, which the counterexample is of. */
@@ -150,11 +132,11 @@ static void put_shrunk(JsonBuilder *b, const struct shrunk *s)
 		return;
 	}
 	json_builder_begin_object(b);
-	put_int(b, "lines_before", s->lines_before);
-	put_int(b, "lines", s->lines_after);
-	put_int(b, "vcpus_before", s->vcpus_before);
-	put_int(b, "vcpus", s->scenario.vcpus);
-	put_int(b, "states", s->states);
+	json_put_int(b, "lines_before", s->lines_before);
+	json_put_int(b, "lines", s->lines_after);
+	json_put_int(b, "vcpus_before", s->vcpus_before);
+	json_put_int(b, "vcpus", s->scenario.vcpus);
+	json_put_int(b, "states", s->states);
 	json_builder_end_object(b);
 }
 
@@ -167,12 +149,12 @@ static void put_violations(JsonBuilder *b, const struct explore_cfg *cfg,
 			small ? small->finding : g_ptr_array_index(r->findings, i);
 
 		json_builder_begin_object(b);
-		put_string(b, "invariant", inv_name(f->inv));
-		put_int(b, "steps", f->path->len);
-		put_string(b, "counterexample", i == 0 ? x->path : NULL);
-		put_string(b, "scenario", cfg->scenario->name);
-		put_string(b, "why", f->why);
-		put_int(b, "states_before", f->states);
+		json_put_string(b, "invariant", inv_name(f->inv));
+		json_put_int(b, "steps", f->path->len);
+		json_put_string(b, "counterexample", i == 0 ? x->path : NULL);
+		json_put_string(b, "scenario", cfg->scenario->name);
+		json_put_string(b, "why", f->why);
+		json_put_int(b, "states_before", f->states);
 		put_shrunk(b, small);
 		json_builder_end_object(b);
 	}
@@ -185,7 +167,7 @@ static void put_lints(JsonBuilder *b, const struct explore_cfg *cfg, const struc
 	json_builder_set_member_name(b, "lints");
 	json_builder_begin_object(b);
 	for (unsigned int i = 0; i < NR_LINTS; i++)
-		put_int(b, lint_name((enum lint)i), r->lints[i].moves);
+		json_put_int(b, lint_name((enum lint)i), r->lints[i].moves);
 	json_builder_end_object(b);
 }
 
@@ -195,13 +177,13 @@ static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 	JsonBuilder *b = out->scenarios;
 
 	json_builder_begin_object(b);
-	put_string(b, "name", cfg->scenario->name);
-	put_string(b, "policy", cfg->policy);
-	put_string(b, "inject", *cfg->scenario->inject ? cfg->scenario->inject : NULL);
-	put_string(b, "bound", r->bound);
+	json_put_string(b, "name", cfg->scenario->name);
+	json_put_string(b, "policy", cfg->policy);
+	json_put_string(b, "inject", *cfg->scenario->inject ? cfg->scenario->inject : NULL);
+	json_put_string(b, "bound", r->bound);
 	put_counts(b, r->states, r->transitions, r->depth, r->complete);
-	put_int(b, "bytes", r->bytes);
-	put_string(b, "violated_before", r->setup_inv ? inv_name(r->setup_inv) : NULL);
+	json_put_int(b, "bytes", r->bytes);
+	json_put_string(b, "violated_before", r->setup_inv ? inv_name(r->setup_inv) : NULL);
 	put_lints(b, cfg, r);
 	json_builder_set_member_name(b, "as_expected");
 	if (x->expects)
@@ -219,27 +201,19 @@ static void add_json(struct explore_report *out, const struct explore_cfg *cfg,
 static void end_json(struct explore_report *r)
 {
 	g_autoptr(JsonBuilder) b = json_builder_new();
-	g_autoptr(JsonGenerator) g = json_generator_new();
-	g_autoptr(JsonNode) root = NULL;
-	g_autofree char *text = NULL;
 
 	json_builder_end_array(r->scenarios);
 	json_builder_end_array(r->violations);
 	json_builder_begin_object(b);
-	put_string(b, "schema", "s2sim.explore/1");
-	put_string(b, "policy", r->policy);
+	json_put_string(b, "schema", "s2sim.explore/1");
+	json_put_string(b, "policy", r->policy);
 	put_counts(b, r->states, r->transitions, r->depth, r->complete);
 	json_builder_set_member_name(b, "violations");
 	json_builder_add_value(b, json_builder_get_root(r->violations));
 	json_builder_set_member_name(b, "scenarios");
 	json_builder_add_value(b, json_builder_get_root(r->scenarios));
 	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_generator_set_root(g, root);
-	json_generator_set_pretty(g, TRUE);
-	text = json_generator_to_data(g, NULL);
-	g_string_append(r->text, text);
-	g_string_append_c(r->text, '\n');
+	json_print(b, r->text);
 	g_object_unref(r->scenarios);
 	g_object_unref(r->violations);
 }

@@ -147,10 +147,10 @@ static bool run_text(const struct full *f, const char *text, GString *out)
 		struct lang_line line;
 
 		g_string_truncate(out, 0);
-		ok = lang_parse_line(*l, "matrix", 1, &line, f->error) &&
-		     script_run_line(f->script, &line, NULL, out, f->error);
-		if (ok)
-			lang_line_clear(&line);
+		if (!lang_parse_line(*l, "matrix", 1, &line, f->error))
+			return false;
+		ok = script_run_line(f->script, &line, NULL, out, f->error);
+		lang_line_clear(&line);
 	}
 	return ok;
 }

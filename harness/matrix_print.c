@@ -3,8 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <json-glib/json-glib.h>
-
+#include "harness/json.h"
 #include "harness/matrix.h"
 
 static const char *const change_names[] = {
@@ -134,13 +133,6 @@ void matrix_print(const struct matrix *m, GString *out)
 
 /* ---- JSON ------------------------------------------------------------------------------------------ */
 
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name, then its value */
-static void put_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_string_value(b, value);
-}
-
 static void put_row(JsonBuilder *b, const struct matrix_row *row)
 {
 	static const char *const names[] = { "removed", "written", "flushes", "faults" };
@@ -148,16 +140,17 @@ static void put_row(JsonBuilder *b, const struct matrix_row *row)
 	unsigned int n = 0;
 
 	json_builder_begin_object(b);
-	put_string(b, "change", change_names[row->is.change]);
-	put_string(b, "old", row->is.change == KVM_MR_CREATE ? "-" : flag_name(row->is.old_flags));
-	put_string(b, "new", row->is.change == KVM_MR_DELETE ? "-" : flag_name(row->is.new_flags));
-	json_builder_set_member_name(b, "read_only");
-	json_builder_add_boolean_value(b, row->is.read_only);
-	put_string(b, "mode", mode_names[row->is.mode]);
-	put_string(b, "mmu", mmu_names[row->is.mmu]);
-	put_string(b, "answer", row->answer);
-	put_string(b, "actions", row->actions);
-	put_string(b, "invariants", row->invariants);
+	json_put_string(b, "change", change_names[row->is.change]);
+	json_put_string(b, "old",
+			row->is.change == KVM_MR_CREATE ? "-" : flag_name(row->is.old_flags));
+	json_put_string(b, "new",
+			row->is.change == KVM_MR_DELETE ? "-" : flag_name(row->is.new_flags));
+	json_put_bool(b, "read_only", row->is.read_only);
+	json_put_string(b, "mode", mode_names[row->is.mode]);
+	json_put_string(b, "mmu", mmu_names[row->is.mmu]);
+	json_put_string(b, "answer", row->answer);
+	json_put_string(b, "actions", row->actions);
+	json_put_string(b, "invariants", row->invariants);
 	for (char **c = costs; *c && n < G_N_ELEMENTS(names); c++) {
 		if (!**c)
 			continue;
@@ -167,32 +160,24 @@ static void put_row(JsonBuilder *b, const struct matrix_row *row)
 		else
 			json_builder_add_int_value(b, (gint64)g_ascii_strtoull(*c, NULL, 10));
 	}
-	json_builder_set_member_name(b, "states");
-	json_builder_add_int_value(b, (gint64)row->states);
+	json_put_int(b, "states", row->states);
 	json_builder_end_object(b);
 }
 
 void matrix_json(const struct matrix *m, GString *out)
 {
 	g_autoptr(JsonBuilder) b = json_builder_new();
-	g_autoptr(JsonGenerator) g = json_generator_new();
-	g_autoptr(JsonNode) root = NULL;
-	g_autofree char *text = NULL;
 
 	json_builder_begin_object(b);
-	put_string(b, "schema", "s2sim.matrix/1");
-	put_string(b, "policy", m->policy);
+	json_put_string(b, "schema", "s2sim.matrix/1");
+	json_put_string(b, "policy", m->policy);
 	json_builder_set_member_name(b, "rows");
 	json_builder_begin_array(b);
 	for (guint i = 0; i < m->rows->len; i++)
 		put_row(b, g_ptr_array_index(m->rows, i));
 	json_builder_end_array(b);
 	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_generator_set_root(g, root);
-	json_generator_set_pretty(g, TRUE);
-	text = json_generator_to_data(g, NULL);
-	g_string_append_printf(out, "%s\n", text);
+	json_print(b, out);
 }
 
 /* ---- two of them ------------------------------------------------------------------------------------ */

@@ -5,8 +5,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-#include <json-glib/json-glib.h>
-
+#include "harness/json.h"
 #include "harness/run_stats.h"
 
 G_DEFINE_QUARK(s2_run_error, run_error)
@@ -23,19 +22,6 @@ static void add_ns(JsonBuilder *b, const char *name, uint64_t ps)
 		json_builder_add_double_value(b, (double)ps / 1000.0);
 }
 
-static void add_int(JsonBuilder *b, const char *name, uint64_t value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_int_value(b, (gint64)value);
-}
-
-/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): name and value, as json-glib has them */
-static void add_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_string_value(b, value);
-}
-
 static void add_stats(JsonBuilder *b, const GArray *stats)
 {
 	json_builder_set_member_name(b, "stats");
@@ -47,7 +33,7 @@ static void add_stats(JsonBuilder *b, const GArray *stats)
 		if (g_strcmp0(s->unit, "ps") == 0)
 			add_ns(b, ns, s->value);
 		else
-			add_int(b, s->name, s->value);
+			json_put_int(b, s->name, s->value);
 	}
 	json_builder_end_object(b);
 }
@@ -58,11 +44,11 @@ static void add_config(JsonBuilder *b, const struct run_result *r)
 
 	json_builder_set_member_name(b, "config");
 	json_builder_begin_object(b);
-	add_string(b, "file", c->file);
-	add_string(b, "scenario", c->scenario);
-	add_string(b, "policy", c->policy);
-	add_string(b, "profile", c->profile);
-	add_int(b, "vcpus", c->vcpus);
+	json_put_string(b, "file", c->file);
+	json_put_string(b, "scenario", c->scenario);
+	json_put_string(b, "policy", c->policy);
+	json_put_string(b, "profile", c->profile);
+	json_put_int(b, "vcpus", c->vcpus);
 	add_ns(b, "quantum_ns", c->quantum_ps);
 	json_builder_set_member_name(b, "exact");
 	json_builder_add_boolean_value(b, c->quantum_ps == 0);
@@ -73,7 +59,7 @@ static void add_config(JsonBuilder *b, const struct run_result *r)
 	json_builder_set_member_name(b, "recorded_base");
 	json_builder_add_boolean_value(b, c->recorded);
 	json_builder_end_object(b);
-	add_int(b, "seed", c->seed);
+	json_put_int(b, "seed", c->seed);
 }
 
 static void add_phases(JsonBuilder *b, const struct run_result *r)
@@ -84,7 +70,7 @@ static void add_phases(JsonBuilder *b, const struct run_result *r)
 		const struct run_part *p = g_ptr_array_index(r->phases, i);
 
 		json_builder_begin_object(b);
-		add_string(b, "name", p->name);
+		json_put_string(b, "name", p->name);
 		add_ns(b, "start_ns", p->start_ps);
 		add_ns(b, "time_ns", p->end_ps - p->start_ps);
 		add_stats(b, p->stats);
@@ -107,9 +93,9 @@ static void add_lines(JsonBuilder *b, const struct run_result *r)
 		run_actor_name(timed_vm(r->timed), l->actor, name, sizeof(name));
 		lang_print_line(l->line, text);
 		json_builder_begin_object(b);
-		add_int(b, "line", l->line->line);
-		add_string(b, "actor", name);
-		add_string(b, "text", text->str);
+		json_put_int(b, "line", l->line->line);
+		json_put_string(b, "actor", name);
+		json_put_string(b, "text", text->str);
 		json_builder_set_member_name(b, "ret");
 		json_builder_add_int_value(b, l->ret);
 		add_ns(b, "start_ns", l->start_ps);
@@ -127,18 +113,18 @@ static void add_vcpus(JsonBuilder *b, const struct run_result *r)
 		const struct vcpu_totals *t = timed_vcpu(r->timed, v);
 
 		json_builder_begin_object(b);
-		add_int(b, "vcpu", v);
-		add_int(b, "accesses", t->accesses);
-		add_int(b, "exits", t->exits);
+		json_put_int(b, "vcpu", v);
+		json_put_int(b, "accesses", t->accesses);
+		json_put_int(b, "exits", t->exits);
 		add_ns(b, "guest_ns", t->guest_ps);
-		add_int(b, "stalls", t->stall.n);
+		json_put_int(b, "stalls", t->stall.n);
 		add_ns(b, "stall_ns", t->stall.sum);
 		add_ns(b, "stall_p50_ns", hist_at(&t->stall, 500));
 		add_ns(b, "stall_p99_ns", hist_at(&t->stall, 990));
 		add_ns(b, "stall_max_ns", t->stall.max);
 		json_builder_set_member_name(b, "kvm");
 		json_builder_begin_object(b);
-#define X(name, text) add_int(b, #name, (uint64_t)t->kvm.name);
+#define X(name, text) json_put_int(b, #name, (uint64_t)t->kvm.name);
 		VCPU_STAT_LIST(X)
 #undef X
 		json_builder_end_object(b);
@@ -183,9 +169,9 @@ void run_json(const struct run_result *r, GString *out)
 	g_autoptr(JsonNode) root = NULL;
 
 	json_builder_begin_object(b);
-	add_string(b, "schema", "s2sim.run/1");
+	json_put_string(b, "schema", "s2sim.run/1");
 	add_config(b, r);
-	add_int(b, "time_ns", r->total->end_ps / 1000);
+	json_put_int(b, "time_ns", r->total->end_ps / 1000);
 	add_phases(b, r);
 	add_lines(b, r);
 	add_vcpus(b, r);

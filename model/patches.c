@@ -14,7 +14,9 @@ const struct patch *patch_get(unsigned int i)
 
 static void add(struct kvm_commit *c, enum commit_action action)
 {
-	if (action && c->nr_actions < COMMIT_ACTIONS_MAX - 1)
+	if (c->nr_actions == COMMIT_ACTIONS_MAX - 1) /* the last is generic code's */
+		g_error("a commit hook calls more than %d functions", COMMIT_ACTIONS_MAX - 1);
+	if (action)
 		c->actions[c->nr_actions++] = (uint8_t)action;
 }
 
